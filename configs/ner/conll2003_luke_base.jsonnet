@@ -1,0 +1,10 @@
+// CoNLL-2003 with luke-base, in the setting of LUKE (Yamada et al. 2020, https://aclanthology.org/2020.emnlp-main.523).
+//
+//   export TRAIN_DATA_PATH=eng.train VALIDATION_DATA_PATH=eng.testa
+//   allennlp train configs/ner/conll2003_luke_base.jsonnet -s runs/conll2003_base
+//   allennlp evaluate runs/conll2003_base/model.tar.gz eng.testb
+//
+// Published: the paper reports CoNLL-2003 for luke-large only (test F1 94.3, see conll2003_luke_large.jsonnet); it gives
+// no score and no spread over seeds for luke-base.
+local ner = import "../lib/ner.libsonnet";
+ner.paper("studio-ousia/luke-base")

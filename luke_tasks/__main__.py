@@ -1,0 +1,83 @@
+"""The command line: `luke-tasks COMMAND ...`, also installed as `allennlp`. Each file of `commands/` is a command.
+
+A command module is light to import; what it needs (torch, ...) is imported when it runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import pkgutil
+import sys
+import traceback
+from collections.abc import Sequence
+from types import ModuleType
+
+from luke_tasks import __version__, commands
+from luke_tasks.errors import LukeTasksError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command. Returns the exit status: 0 done, 1 the work failed, 2 the request was wrong, 130 interrupted."""
+    args = make_parser().parse_args(arguments)
+    if not hasattr(args, "run"):
+        make_parser().print_help()
+        return 0
+    try:
+        status: int = args.run(args)
+        return status
+    except (LukeTasksError, OSError) as error:
+        if isinstance(error, BrokenPipeError):  # the reader of our output has gone (`... | head`)
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+        if args.debug:
+            traceback.print_exc()
+        else:
+            print(_lines(error), file=sys.stderr)
+        return getattr(error, "exit_status", 1)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+
+
+def _lines(error: Exception) -> str:
+    """An error as a user sees it. One of the system (no room on the disk, no permission) names the file."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return str(error)
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The parser with all commands."""
+    parser = argparse.ArgumentParser(
+        prog="allennlp",
+        description="Train, evaluate and use LUKE models from one Jsonnet file (luke-tasks; `allennlp` and "
+        "`luke-tasks` are the same program).",
+    )
+    parser.add_argument("--version", action="version", version=f"luke-tasks {__version__}")
+    commands_parser = parser.add_subparsers(title="commands", metavar="COMMAND")
+    for name, module in command_modules().items():
+        summary = (module.__doc__ or "").strip().partition("\n")[0]
+        command = commands_parser.add_parser(name, help=summary, description=summary)
+        command.add_argument("--debug", action="store_true", help="show the traceback of an error")
+        command.add_argument(
+            "--include-package",
+            action="append",
+            default=[],
+            metavar="NAME",
+            help="import this package of yours, whose classes register themselves (repeatable)",
+        )
+        module.add_arguments(command)
+        command.set_defaults(run=module.run)
+    return parser
+
+
+def command_modules() -> dict[str, ModuleType]:
+    """Command name → module, found in the folder `commands/`."""
+    found = (module.name for module in pkgutil.iter_modules(commands.__path__) if not module.name.startswith("_"))
+    return {name.replace("_", "-"): importlib.import_module(f"luke_tasks.commands.{name}") for name in found}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

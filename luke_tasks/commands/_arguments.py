@@ -1,0 +1,42 @@
+"""What several commands ask for and check in the same way."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable
+from pathlib import Path
+
+from luke_tasks.errors import DataError, LukeTasksError
+
+
+def add_archive_arguments(parser: argparse.ArgumentParser) -> None:
+    """Of the commands that load a trained model."""
+    parser.add_argument("archive", help="a model.tar.gz, or the directory of a run")
+    parser.add_argument("--weights-file", metavar="FILE", help="weights to use instead of the archive's")
+    parser.add_argument("-o", "--overrides", default="", metavar="JSON", help="changes to the archive's config")
+    parser.add_argument(
+        "--cuda-device", type=int, metavar="N", help="a GPU's index, -1: the CPU (default: a GPU if any)"
+    )
+
+
+def check_batch_size(batch_size: int) -> None:
+    """Raises LukeTasksError when it is not positive."""
+    if batch_size < 1:
+        raise LukeTasksError(f"--batch-size: expected a positive number, found {batch_size}")
+
+
+def check_input_file(name: str, expected: str) -> None:
+    """Raises DataError when there is no file of this name (a pipe will do)."""
+    if Path(name).is_dir():
+        raise DataError(f"{name}: is a directory; expected {expected}")
+    if not Path(name).exists():
+        raise DataError(f"{name}: no such file; expected {expected}")
+
+
+def check_output_files(names: Iterable[str | None]) -> None:
+    """Raises LukeTasksError when one of them could not be written, before any work is done for it."""
+    for name in names:
+        if name and Path(name).is_dir():
+            raise LukeTasksError(f"{name}: is a directory; expected the name of a file to write")
+        if name and not Path(name).parent.is_dir():
+            raise LukeTasksError(f"{name}: cannot be written, for there is no directory {Path(name).parent}")

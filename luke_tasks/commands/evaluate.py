@@ -1,0 +1,94 @@
+"""Score a trained model on files of its dataset's format."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from luke_tasks.commands._arguments import (
+    add_archive_arguments,
+    check_batch_size,
+    check_input_file,
+    check_output_files,
+)
+from luke_tasks.commands._logging import log_to_terminal
+from luke_tasks.errors import LukeTasksError
+from luke_tasks.files import replacing, write_json
+
+logger = logging.getLogger(__name__)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """AllenNLP's flags."""
+    add_archive_arguments(parser)
+    parser.add_argument("input_file", help="the file to score on; several with commas between")
+    parser.add_argument("--output-file", metavar="FILE", help="write the metrics here as JSON (several files: commas)")
+    parser.add_argument("--predictions-output-file", metavar="FILE",
+                        help="write the predictions here, one JSON object a line (several files: commas)")  # fmt: skip
+    parser.add_argument("--batch-size", type=int, metavar="N", help="windows run at once (default: the config's)")
+    parser.add_argument("--auto-names", choices=("NONE", "METRICS", "PREDS", "ALL"), default="NONE",
+                        help="name the output files after the input files")  # fmt: skip
+
+
+def run(args: argparse.Namespace) -> int:
+    """Load, score each file, print."""
+    log_to_terminal()
+    files = [name for name in args.input_file.split(",") if name]
+    if not files:
+        raise LukeTasksError("no file to score on; name one, or several with commas between")
+    metrics_files = output_names(args.output_file, files, args.auto_names in ("METRICS", "ALL"), ".outputs")
+    prediction_files = output_names(args.predictions_output_file, files, args.auto_names in ("PREDS", "ALL"), ".preds")
+    for name in files:
+        check_input_file(name, "a data file")
+    check_output_files([*metrics_files, *prediction_files])
+    if args.batch_size is not None:
+        check_batch_size(args.batch_size)
+    from luke_tasks.experiment import load_trained
+    from luke_tasks.predictor import Predictor
+
+    trained = load_trained(
+        args.archive, overrides=args.overrides, include_packages=args.include_package, weights_file=args.weights_file
+    )
+    parts = trained.config.parts
+    batch_size = args.batch_size or (parts.validation_data_loader or parts.data_loader).batch_size
+    predictor = Predictor(trained, batch_size=batch_size, cuda_device=args.cuda_device)
+    all_metrics: dict[str, Any] = {}
+    for name, metrics_file, predictions_file in zip(files, metrics_files, prediction_files, strict=True):
+        evaluation = predictor.evaluate(name)
+        prefix = f"{Path(name).stem}_" if len(files) > 1 else ""
+        all_metrics |= {f"{prefix}{key}": value for key, value in evaluation.scores.items()}
+        if metrics_file:
+            write_json(Path(metrics_file), evaluation.scores)
+            logger.info("metrics of %s: %s", name, metrics_file)
+        if predictions_file:
+            write_lines(Path(predictions_file), (prediction.to_json() for prediction in evaluation.predictions))
+            logger.info("predictions on %s: %s", name, predictions_file)
+    print(json.dumps(all_metrics, indent=2, ensure_ascii=False))
+    return 0
+
+
+def output_names(given: str | None, inputs: list[str], automatic: bool, suffix: str) -> list[str | None]:
+    """One output file for each input: those given, or named after the inputs, or none.
+
+    Raises:
+        LukeTasksError: other than one for each input was given.
+    """
+    if automatic:
+        return [str(Path(name).with_suffix(suffix)) for name in inputs]
+    if given is None:
+        return [None] * len(inputs)
+    names: list[str | None] = [name for name in given.split(",") if name]
+    if len(names) != len(inputs):
+        raise LukeTasksError(f"{len(inputs)} input file(s) need as many output files, found {len(names)}: {given}")
+    return names
+
+
+def write_lines(path: Path, records: Iterable[dict[str, Any]]) -> None:
+    """One JSON object a line."""
+    with replacing(path) as partial, partial.open("w", encoding="utf-8") as out:
+        for record in records:
+            out.write(json.dumps(record, ensure_ascii=False) + "\n")

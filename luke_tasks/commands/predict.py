@@ -1,0 +1,86 @@
+"""Predict on raw text, JSON lines, or a file of the dataset's format; one JSON object a line."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from luke_tasks.commands._arguments import (
+    add_archive_arguments,
+    check_batch_size,
+    check_input_file,
+    check_output_files,
+)
+from luke_tasks.commands._logging import log_to_terminal
+from luke_tasks.errors import DataError, LukeTasksError
+from luke_tasks.files import replacing
+
+if TYPE_CHECKING:
+    from luke_tasks.readers.reader import Reader
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """AllenNLP's flags."""
+    add_archive_arguments(parser)
+    parser.add_argument("input_file", help='lines of text or of JSON, e.g. {"text": "..."}; - is standard input')
+    parser.add_argument("--use-dataset-reader", action="store_true", help="the input is in the dataset's own format")
+    parser.add_argument("--output-file", metavar="FILE", help="write here instead of standard output")
+    parser.add_argument("--batch-size", type=int, default=32, metavar="N", help="windows run at once (default 32)")
+    parser.add_argument("--silent", action="store_true", help="print nothing on standard output")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Load, predict, print line by line."""
+    log_to_terminal()
+    check_batch_size(args.batch_size)
+    check_output_files([args.output_file])
+    if args.input_file != "-":
+        check_input_file(args.input_file, "a file of lines, or - for standard input")
+    if args.input_file == "-" and args.use_dataset_reader:
+        raise LukeTasksError("--use-dataset-reader reads a file, not standard input")
+    from luke_tasks.experiment import load_trained
+    from luke_tasks.predictor import Predictor
+
+    trained = load_trained(
+        args.archive, overrides=args.overrides, include_packages=args.include_package, weights_file=args.weights_file
+    )
+    predictor = Predictor(trained, batch_size=args.batch_size, cuda_device=args.cuda_device)
+    reader = predictor.reader
+    examples = reader.read(args.input_file) if args.use_dataset_reader else _parse_lines(reader, args.input_file)
+    with ExitStack() as stack:
+        out = None
+        if args.output_file:
+            out = stack.enter_context(
+                stack.enter_context(replacing(Path(args.output_file))).open("w", encoding="utf-8")
+            )
+        for _, prediction in predictor.predict_examples(examples):
+            line = json.dumps(prediction.to_json(), ensure_ascii=False)
+            if out is not None:
+                out.write(line + "\n")
+            elif not args.silent:
+                print(line, flush=True)
+    reader.report_dropped(args.input_file)
+    return 0
+
+
+def _parse_lines(reader: Reader, input_file: str) -> Iterator[Any]:
+    """An example for each line that is not blank."""
+    with ExitStack() as stack:
+        lines = sys.stdin if input_file == "-" else stack.enter_context(open(input_file, encoding="utf-8-sig"))
+        name = "standard input" if input_file == "-" else input_file
+        number = 0
+        while True:
+            number += 1
+            try:
+                line = lines.readline()
+            except UnicodeDecodeError as error:
+                raise DataError(f"{name}:{number}: not UTF-8 text ({error.reason})") from None
+            if not line:
+                return
+            if line.strip():
+                yield reader.parse_line(line, f"{name}:{number}")

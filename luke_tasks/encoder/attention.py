@@ -1,0 +1,98 @@
+"""Entity-aware self-attention (LUKE, Yamada et al. 2020, section 3.2).
+
+Enters: the hidden vectors of words and entities, words first. Leaves: as many vectors, each a mixture of all values.
+The query a token asks with depends on its own kind and on the kind of the key: four query matrices in all, and one key
+and one value matrix. With entity-aware attention off, or without entities, it is plain self-attention.
+
+Shapes: B windows, W word pieces, E entities, H heads, D hidden size, d = D / H.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+
+class Queries(NamedTuple):
+    """The four projections of a layer's input, named as in the paper: from words or entities, to words or entities."""
+
+    w2w: Tensor  # (B, H, W, d)
+    w2e: Tensor  # (B, H, W, d)
+    e2w: Tensor  # (B, H, E, d)
+    e2e: Tensor  # (B, H, E, d)
+
+
+def entity_aware_attention(queries: Queries, keys: Tensor, values: Tensor, key_mask: Tensor, dropout: float) -> Tensor:
+    """Attention in which the query depends on the pair of kinds, with one softmax over words and entities.
+
+    Args:
+        keys, values: (B, H, W+E, d), words first.
+        key_mask: (B, W+E) bool, False where nothing may attend.
+        dropout: the share of attention probabilities dropped; 0 outside training.
+    Returns:
+        (B, H, W+E, d)
+    """
+    words = queries.w2w.size(2)
+    word_keys, entity_keys = keys[:, :, :words], keys[:, :, words:]
+    word_scores = torch.cat([queries.w2w @ word_keys.mT, queries.w2e @ entity_keys.mT], dim=3)  # (B, H, W, W+E)
+    entity_scores = torch.cat([queries.e2w @ word_keys.mT, queries.e2e @ entity_keys.mT], dim=3)  # (B, H, E, W+E)
+    return _mixture(torch.cat([word_scores, entity_scores], dim=2), values, key_mask, dropout)
+
+
+def plain_attention(query: Tensor, keys: Tensor, values: Tensor, key_mask: Tensor, dropout: float) -> Tensor:
+    """Self-attention with one query matrix: as `entity_aware_attention`, with a query of (B, H, W+E, d)."""
+    return _mixture(query @ keys.mT, values, key_mask, dropout)
+
+
+def _mixture(scores: Tensor, values: Tensor, key_mask: Tensor, dropout: float) -> Tensor:
+    scores = scores / math.sqrt(values.size(-1))  # (B, H, W+E, W+E)
+    # The least finite number, not -inf: a window with every key masked gives equal probabilities, not NaN.
+    scores = scores.masked_fill(~key_mask[:, None, None, :], torch.finfo(scores.dtype).min)
+    probabilities = nn.functional.dropout(scores.softmax(dim=-1), p=dropout, training=dropout > 0)
+    return probabilities @ values  # (B, H, W+E, d)
+
+
+class SelfAttention(nn.Module):
+    """The projections around the attention function; the parameters bear the published checkpoints' names.
+
+    Args:
+        hidden_size: D. num_heads: H, which divides it.
+        entity_aware: whether the three queries besides `query` exist.
+        dropout: share of attention probabilities dropped in training.
+    """
+
+    def __init__(self, *, hidden_size: int, num_heads: int, entity_aware: bool, dropout: float) -> None:
+        super().__init__()
+        self.num_heads = num_heads
+        self.entity_aware = entity_aware
+        self.dropout = dropout
+        self.query = nn.Linear(hidden_size, hidden_size)  # words to words, and the only query of plain attention
+        self.key = nn.Linear(hidden_size, hidden_size)
+        self.value = nn.Linear(hidden_size, hidden_size)
+        if entity_aware:
+            self.w2e_query = nn.Linear(hidden_size, hidden_size)
+            self.e2w_query = nn.Linear(hidden_size, hidden_size)
+            self.e2e_query = nn.Linear(hidden_size, hidden_size)
+
+    def forward(self, hidden: Tensor, key_mask: Tensor, words: int) -> Tensor:
+        """From `hidden` (B, W+E, D), whose first `words` are words, and `key_mask` (B, W+E), to (B, W+E, D)."""
+        keys, values = self._heads(self.key(hidden)), self._heads(self.value(hidden))  # (B, H, W+E, d)
+        dropout = self.dropout if self.training else 0.0
+        if self.entity_aware and words < hidden.size(1):
+            word_hidden, entity_hidden = hidden[:, :words], hidden[:, words:]  # (B, W, D), (B, E, D)
+            queries = Queries(
+                w2w=self._heads(self.query(word_hidden)),
+                w2e=self._heads(self.w2e_query(word_hidden)),
+                e2w=self._heads(self.e2w_query(entity_hidden)),
+                e2e=self._heads(self.e2e_query(entity_hidden)),
+            )
+            mixed = entity_aware_attention(queries, keys, values, key_mask, dropout)  # (B, H, W+E, d)
+        else:
+            mixed = plain_attention(self._heads(self.query(hidden)), keys, values, key_mask, dropout)
+        return mixed.transpose(1, 2).flatten(2)  # (B, W+E, D)
+
+    def _heads(self, projected: Tensor) -> Tensor:
+        return projected.unflatten(2, (self.num_heads, -1)).transpose(1, 2)  # (B, N, D) to (B, H, N, d)

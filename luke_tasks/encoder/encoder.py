@@ -1,0 +1,43 @@
+"""What every encoder offers the heads: contextual vectors of word pieces and of entities."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from luke_tasks.data.batch import Batch
+from luke_tasks.registry import Registrable
+
+
+@dataclass
+class EncoderOutput:
+    """Shapes as in `Batch`; D is the encoder's hidden size."""
+
+    word_hidden: Tensor  # (B, W, D)
+    entity_hidden: Tensor | None = None  # (B, E, D); None where the encoder or the batch has no entities
+
+
+class Encoder(Registrable, nn.Module, ABC):
+    """Base of encoders. `model.encoder` in a config."""
+
+    default_implementation = "luke"
+
+    hidden_size: int  # D
+    max_word_length: int  # longest sequence of word pieces it can read, special tokens included
+    has_entities: bool  # whether it reads entity ids and gives `entity_hidden`
+
+    @abstractmethod
+    def forward(self, batch: Batch) -> EncoderOutput:
+        """Encode a batch."""
+
+    @abstractmethod
+    def add_words(self, copied_from: Sequence[int]) -> None:
+        """Append a row to the word embeddings for each id in `copied_from`, starting as a copy of that id's row."""
+
+    @abstractmethod
+    def save_config(self, directory: Path) -> None:
+        """Write what rebuilds this encoder without its weights (`config.json`), for archives."""

@@ -1,0 +1,301 @@
+"""The LUKE encoder (Yamada et al. 2020): a transformer over words and entities together.
+
+Enters: a `Batch` of word pieces and entities with their spans. Leaves: a contextual vector of each. The input
+representation is section 3.1, entity-aware attention section 3.2 (in `attention.py`). Parameters bear the names of
+published checkpoints and of `transformers`' LukeModel, so that weights go in and out unchanged.
+
+Shapes: B windows, W word pieces, E entities, H heads, D hidden size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from luke_tasks.data.batch import Batch
+from luke_tasks.data.hub import SPECIAL_ENTITIES, checkpoint_dir
+from luke_tasks.encoder.attention import SelfAttention
+from luke_tasks.encoder.encoder import Encoder, EncoderOutput
+from luke_tasks.encoder.pretrained import LukeConfig, read_config, read_weights, write_config
+from luke_tasks.errors import CheckpointError, DataError
+from luke_tasks.files import replacing, write_json
+from luke_tasks.registry import Fraction, Provided
+
+__all__ = ["LukeConfig", "LukeEncoder"]
+
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "gelu": nn.functional.gelu,
+    "gelu_new": partial(nn.functional.gelu, approximate="tanh"),
+    "gelu_pytorch_tanh": partial(nn.functional.gelu, approximate="tanh"),
+    "relu": nn.functional.relu,
+}
+
+
+class WordEmbeddings(nn.Module):
+    """Word + position + segment, normalised (section 3.1). Positions are RoBERTa's: the first is padding_idx + 1."""
+
+    def __init__(self, config: LukeConfig) -> None:
+        super().__init__()
+        self.padding_idx = config.pad_token_id
+        self.word_embeddings = nn.Embedding(config.vocab_size, config.hidden_size, padding_idx=self.padding_idx)
+        self.position_embeddings = nn.Embedding(
+            config.max_position_embeddings, config.hidden_size, padding_idx=self.padding_idx
+        )
+        self.token_type_embeddings = nn.Embedding(config.type_vocab_size, config.hidden_size)
+        self.LayerNorm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
+        self.dropout = nn.Dropout(config.hidden_dropout_prob)
+
+    def forward(self, word_ids: Tensor, word_mask: Tensor, word_type_ids: Tensor | None) -> Tensor:
+        mask = word_mask.long()  # (B, W)
+        position_ids = mask.cumsum(dim=1) * mask + self.padding_idx  # (B, W)
+        if word_type_ids is None:
+            word_type_ids = torch.zeros_like(word_ids)  # (B, W)
+        embedded = self.word_embeddings(word_ids) + self.position_embeddings(position_ids)
+        embedded = embedded + self.token_type_embeddings(word_type_ids)  # (B, W, D)
+        return self.dropout(self.LayerNorm(embedded))
+
+
+class EntityEmbeddings(nn.Module):
+    """Entity + mean of the positions of its word pieces + segment, normalised (section 3.1)."""
+
+    def __init__(self, config: LukeConfig) -> None:
+        super().__init__()
+        # No padding_idx: [PAD] is row 0 of LUKE's entity vocabulary but not of every one, and padding is masked anyway.
+        self.entity_embeddings = nn.Embedding(config.entity_vocab_size, config.entity_emb_size)
+        self.entity_embedding_dense: nn.Module = nn.Identity()
+        if config.entity_emb_size != config.hidden_size:
+            self.entity_embedding_dense = nn.Linear(config.entity_emb_size, config.hidden_size, bias=False)
+        self.position_embeddings = nn.Embedding(config.max_position_embeddings, config.hidden_size)
+        self.token_type_embeddings = nn.Embedding(config.type_vocab_size, config.hidden_size)
+        self.LayerNorm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
+        self.dropout = nn.Dropout(config.hidden_dropout_prob)
+
+    def forward(self, entity_ids: Tensor, spans: Tensor, words: int, type_ids: Tensor | None = None) -> Tensor:
+        """From ids (B, E) and spans (B, E, 2) over the `words` word pieces of a window, to (B, E, D)."""
+        if type_ids is None:
+            type_ids = torch.zeros_like(entity_ids)  # (B, E)
+        embedded = self.entity_embedding_dense(self.entity_embeddings(entity_ids))  # (B, E, D)
+        embedded = embedded + self._mean_positions(spans, words) + self.token_type_embeddings(type_ids)
+        return self.dropout(self.LayerNorm(embedded))
+
+    def _mean_positions(self, spans: Tensor, words: int) -> Tensor:
+        """The mean position embedding of each span; zeros for an empty one (padding).
+
+        A product with the 0/1 matrix of which word pieces a span covers: nothing of shape (B, E, M, D), no number that
+        only the device knows, and exact, since 0 and 1 are exact in any precision.
+        """
+        pieces = torch.arange(words, device=spans.device)
+        starts, ends = spans[..., :1], spans[..., 1:]  # (B, E, 1)
+        covered = (starts <= pieces) & (pieces < ends)  # (B, E, W)
+        table = self.position_embeddings.weight[:words]  # (W, D)
+        with torch.autocast(table.device.type, enabled=False):
+            total = covered.to(table.dtype) @ table  # (B, E, D)
+        return total / (ends - starts).clamp(min=1)
+
+
+class Residual(nn.Module):
+    """A projection, then the sum with what went into the sub-layer, normalised."""
+
+    def __init__(self, config: LukeConfig, *, in_size: int) -> None:
+        super().__init__()
+        self.dense = nn.Linear(in_size, config.hidden_size)
+        self.LayerNorm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
+        self.dropout = nn.Dropout(config.hidden_dropout_prob)
+
+    def forward(self, inner: Tensor, residual: Tensor) -> Tensor:
+        return self.LayerNorm(self.dropout(self.dense(inner)) + residual)  # (B, W+E, D)
+
+
+class AttentionBlock(nn.Module):
+    """Self-attention with its residual."""
+
+    def __init__(self, config: LukeConfig) -> None:
+        super().__init__()
+        self.self = SelfAttention(
+            hidden_size=config.hidden_size, num_heads=config.num_attention_heads,
+            entity_aware=config.use_entity_aware_attention, dropout=config.attention_probs_dropout_prob,
+        )  # fmt: skip
+        self.output = Residual(config, in_size=config.hidden_size)
+
+    def forward(self, hidden: Tensor, key_mask: Tensor, words: int) -> Tensor:
+        return self.output(self.self(hidden, key_mask, words), hidden)  # (B, W+E, D)
+
+
+class Intermediate(nn.Module):
+    """The wide half of the feed-forward block."""
+
+    def __init__(self, config: LukeConfig) -> None:
+        super().__init__()
+        if config.hidden_act not in ACTIVATIONS:
+            raise CheckpointError(f"config.json: hidden_act {config.hidden_act!r}: supported: {', '.join(ACTIVATIONS)}")
+        self.dense = nn.Linear(config.hidden_size, config.intermediate_size)
+        self.activation = ACTIVATIONS[config.hidden_act]
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        return self.activation(self.dense(hidden))  # (B, W+E, intermediate_size)
+
+
+class Layer(nn.Module):
+    """Attention, then feed-forward, over words and entities together."""
+
+    def __init__(self, config: LukeConfig) -> None:
+        super().__init__()
+        self.attention = AttentionBlock(config)
+        self.intermediate = Intermediate(config)
+        self.output = Residual(config, in_size=config.intermediate_size)
+
+    def forward(self, hidden: Tensor, key_mask: Tensor, words: int) -> Tensor:
+        hidden = self.attention(hidden, key_mask, words)
+        return self.output(self.intermediate(hidden), hidden)  # (B, W+E, D)
+
+
+class Layers(nn.Module):
+    """The stack of layers; a module of its own because checkpoints name it `encoder.layer`."""
+
+    def __init__(self, config: LukeConfig) -> None:
+        super().__init__()
+        self.layer = nn.ModuleList([Layer(config) for _ in range(config.num_hidden_layers)])
+
+    def forward(self, hidden: Tensor, key_mask: Tensor, words: int) -> Tensor:
+        for layer in self.layer:
+            hidden = layer(hidden, key_mask, words)
+        return hidden  # (B, W+E, D)
+
+
+class Pooler(nn.Module):
+    """The first word's vector, projected. No head of ours reads it; it is kept for exports that hold it."""
+
+    def __init__(self, config: LukeConfig) -> None:
+        super().__init__()
+        self.dense = nn.Linear(config.hidden_size, config.hidden_size)
+
+    def forward(self, word_hidden: Tensor) -> Tensor:
+        return self.dense(word_hidden[:, 0]).tanh()  # (B, D)
+
+
+@Encoder.register("luke", constructor="from_pretrained")
+class LukeEncoder(Encoder):
+    """LUKE, mLUKE, LUKE-Japanese and their lite variants, or a fresh LUKE begun from RoBERTa, XLM-R or BERT.
+
+    Args:
+        config: the numbers of the model.
+        attention: how attention is computed; `eager` is the reference.
+        pooler: whether to keep the checkpoint's pooler. Off by default: nothing reads it, so it would get no gradient.
+    """
+
+    has_entities = True
+
+    def __init__(self, *, config: LukeConfig, attention: Literal["eager"] = "eager", pooler: bool = False) -> None:
+        super().__init__()
+        self.config = config
+        self.attention = attention
+        self.hidden_size = config.hidden_size
+        self.max_word_length = config.max_position_embeddings - config.pad_token_id - 1
+        self.embeddings = WordEmbeddings(config)
+        self.entity_embeddings = EntityEmbeddings(config)
+        self.encoder = Layers(config)
+        self.pooler = Pooler(config) if pooler else None
+        self.initialise()
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        *,
+        pretrained: str,
+        use_entity_aware_attention: bool | None = None,
+        entities: Literal["all", "special"] = "all",
+        attention: Literal["eager"] = "eager",
+        dropout: Fraction | None = None,
+        load_weights: Provided[bool] = True,
+    ) -> LukeEncoder:
+        """Build the encoder of a checkpoint.
+
+        Args:
+            pretrained: a folder, a hub name, or `embedded:minilm`.
+            use_entity_aware_attention: by default as the checkpoint's config says; a fresh LUKE has it.
+            entities: `special` keeps the embeddings of `[PAD]`, `[UNK]`, `[MASK]` and `[MASK2]` only, as ids 0 to 3 in
+                this order: half a gigabyte less for LUKE, and enough for every task that names no entity.
+            attention: how attention is computed.
+            dropout: of hidden vectors and of attention probabilities; by default as the checkpoint's config says.
+            load_weights: False builds from `config.json` alone, with random weights.
+        Raises:
+            CheckpointError: the checkpoint cannot be found, read, or made a LUKE.
+        """
+        directory = checkpoint_dir(pretrained, weights=load_weights)
+        config = read_config(directory, use_entity_aware_attention=use_entity_aware_attention, entities=entities)
+        if dropout is not None:
+            config = replace(config, hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout)
+        with torch.device("meta"):  # no memory, no random numbers, for weights that are replaced at once
+            encoder = cls(config=config, attention=attention)
+        if not load_weights:
+            encoder.to_empty(device="cpu")
+            encoder.initialise()
+            return encoder
+        shapes = {name: tuple(tensor.shape) for name, tensor in encoder.state_dict().items()}
+        weights = read_weights(
+            directory, shapes, use_entity_aware_attention=use_entity_aware_attention, entities=entities
+        )
+        encoder.load_state_dict(weights.tensors, assign=True)
+        return encoder
+
+    @torch.no_grad()
+    def initialise(self) -> None:
+        """Draw every weight anew, as BERT does."""
+        for module in self.modules():
+            if isinstance(module, nn.Linear | nn.Embedding):
+                module.weight.normal_(std=self.config.initializer_range)
+            if isinstance(module, nn.LayerNorm):
+                module.reset_parameters()
+            if isinstance(module, nn.Linear) and module.bias is not None:
+                module.bias.zero_()
+            if isinstance(module, nn.Embedding) and module.padding_idx is not None:
+                module.weight[module.padding_idx].zero_()
+
+    def forward(self, batch: Batch) -> EncoderOutput:
+        """Encode a batch; without `entity_ids`, or with none in them, words alone."""
+        words = batch.word_ids.size(1)
+        if words > self.max_word_length:
+            raise DataError(f"a window of {words} word pieces: this encoder reads at most {self.max_word_length}")
+        hidden = self.embeddings(batch.word_ids, batch.word_mask, batch.word_type_ids)  # (B, W, D)
+        key_mask = batch.word_mask.bool()  # (B, W)
+        if batch.entity_ids is not None and batch.entity_ids.size(1) > 0:
+            assert batch.entity_spans is not None and batch.entity_mask is not None  # a Batch has all three or none
+            entity_hidden = self.entity_embeddings(batch.entity_ids, batch.entity_spans, words, batch.entity_type_ids)
+            hidden = torch.cat([hidden, entity_hidden], dim=1)  # (B, W+E, D)
+            key_mask = torch.cat([key_mask, batch.entity_mask.bool()], dim=1)  # (B, W+E)
+        hidden = self.encoder(hidden, key_mask, words)  # (B, W+E, D)
+        if batch.entity_ids is None:
+            return EncoderOutput(word_hidden=hidden)
+        return EncoderOutput(word_hidden=hidden[:, :words], entity_hidden=hidden[:, words:])
+
+    def add_words(self, copied_from: Sequence[int]) -> None:
+        table = self.embeddings.word_embeddings
+        rows = torch.cat([table.weight.detach(), table.weight.detach()[list(copied_from)]])
+        self.embeddings.word_embeddings = nn.Embedding.from_pretrained(
+            rows, freeze=False, padding_idx=table.padding_idx
+        )
+        self.config = replace(self.config, vocab_size=len(rows))
+
+    def save_config(self, directory: Path) -> None:
+        """Write `config.json`, from which `from_pretrained(load_weights=False)` rebuilds this encoder."""
+        write_config(self.config, directory)
+
+    def save_pretrained(self, directory: Path) -> None:
+        """Write a checkpoint in the published format: `transformers.LukeModel.from_pretrained` reads it too.
+
+        Where only the special entities are kept, `entity_vocab.json` with their ids is written beside it.
+        """
+        from safetensors.torch import save_file
+
+        self.save_config(directory)
+        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self.state_dict().items()}
+        with replacing(directory / "model.safetensors") as partial:
+            save_file(tensors, partial, metadata={"format": "pt"})
+        if self.config.special_entities_only:
+            write_json(directory / "entity_vocab.json", {entity: i for i, entity in enumerate(SPECIAL_ENTITIES)})

@@ -1,0 +1,122 @@
+"""Any encoder of `transformers` that reads words only: the baselines that LUKE is compared with.
+
+Enters: a `Batch`; its entities are not read. Leaves: a contextual vector of each word piece, from which span and pair
+heads make theirs.
+
+Shapes: B windows, W word pieces, D hidden size.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from luke_tasks.data.batch import Batch
+from luke_tasks.data.hub import checkpoint_dir, read_json
+from luke_tasks.encoder.encoder import Encoder, EncoderOutput
+from luke_tasks.errors import CheckpointError, DataError
+from luke_tasks.registry import Fraction, Provided
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig, PreTrainedModel
+
+logger = logging.getLogger(__name__)
+
+# What BERT and its kin call them, then DistilBERT.
+DROPOUTS = ("hidden_dropout_prob", "attention_probs_dropout_prob", "dropout", "attention_dropout")
+
+
+@Encoder.register("transformer", constructor="from_pretrained")
+class TransformerEncoder(Encoder):
+    """BERT, RoBERTa, XLM-R, ELECTRA, DeBERTa and the like, through `AutoModel`.
+
+    Args:
+        model: what `AutoModel` gives. Its pooler, which nothing reads, is taken away: it would get no gradient.
+    """
+
+    has_entities = False
+
+    def __init__(self, *, model: PreTrainedModel) -> None:
+        super().__init__()
+        self.model = model
+        if getattr(model, "pooler", None) is not None:
+            model.register_module("pooler", None)
+        self.hidden_size = model.config.hidden_size
+        self.max_word_length = _max_word_length(model)
+
+    @classmethod
+    def from_pretrained(
+        cls, *, pretrained: str, dropout: Fraction | None = None, load_weights: Provided[bool] = True
+    ) -> TransformerEncoder:
+        """Build the encoder of a checkpoint.
+
+        Args:
+            pretrained: a folder, a hub name, or `embedded:minilm`.
+            dropout: of hidden vectors and of attention probabilities; by default as the checkpoint's config says.
+            load_weights: False builds from `config.json` alone, with random weights.
+        Raises:
+            CheckpointError: the checkpoint cannot be found or read.
+        """
+        from transformers import AutoConfig, AutoModel
+        from transformers.utils.logging import disable_progress_bar
+
+        disable_progress_bar()
+        directory = checkpoint_dir(pretrained, weights=load_weights)
+        read_json(directory / "config.json")  # the clear message where there is none
+        try:
+            config = AutoConfig.from_pretrained(directory, local_files_only=True)
+            if dropout is not None:
+                _set_dropout(config, dropout)
+            if not load_weights:
+                return cls(model=AutoModel.from_config(config))
+            model, found = AutoModel.from_pretrained(
+                directory, config=config, local_files_only=True, output_loading_info=True
+            )
+        except Exception as error:  # transformers raises whatever its many readers raise
+            reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+            raise CheckpointError(f"{directory}: transformers cannot load it: {reason}") from error
+        missing = sorted(name for name in found["missing_keys"] if not name.startswith("pooler."))
+        if missing:  # transformers would go on with random weights
+            raise CheckpointError(f"{directory}: missing tensors: {', '.join(missing[:8])}")
+        return cls(model=model.float())
+
+    def forward(self, batch: Batch) -> EncoderOutput:
+        """Encode the words of a batch."""
+        words = batch.word_ids.size(1)
+        if words > self.max_word_length:
+            raise DataError(f"a window of {words} word pieces: this encoder reads at most {self.max_word_length}")
+        inputs: dict[str, Any] = {"input_ids": batch.word_ids, "attention_mask": batch.word_mask.long()}  # (B, W)
+        if batch.word_type_ids is not None and getattr(self.model.config, "type_vocab_size", 0) > 1:
+            inputs["token_type_ids"] = batch.word_type_ids  # (B, W)
+        return EncoderOutput(word_hidden=self.model(**inputs).last_hidden_state)  # (B, W, D)
+
+    def add_words(self, copied_from: Sequence[int]) -> None:
+        first = int(self.model.config.vocab_size)
+        table = self.model.resize_token_embeddings(first + len(copied_from), mean_resizing=False)
+        with torch.no_grad():
+            table.weight[first:] = table.weight[list(copied_from)]
+
+    def save_config(self, directory: Path) -> None:
+        """Write `config.json`, from which `from_pretrained(load_weights=False)` rebuilds this encoder."""
+        self.model.config.save_pretrained(directory)
+
+
+def _max_word_length(model: PreTrainedModel) -> int:
+    """Positions of the model, less those that RoBERTa and its kin leave out: they start at padding_idx + 1."""
+    limit = getattr(model.config, "max_position_embeddings", None)
+    if not isinstance(limit, int) or limit <= 0:
+        return sys.maxsize  # relative positions: no limit
+    table = getattr(getattr(model, "embeddings", None), "position_embeddings", None)
+    padding_idx = getattr(table, "padding_idx", None)  # set by RoBERTa-like models only
+    return limit if padding_idx is None else limit - padding_idx - 1
+
+
+def _set_dropout(config: PretrainedConfig, dropout: float) -> None:
+    for name in DROPOUTS:
+        if hasattr(config, name):
+            setattr(config, name, dropout)

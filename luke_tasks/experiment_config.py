@@ -1,0 +1,202 @@
+"""The keys of an experiment's config, and the check of a whole one before any data or weight is read."""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Literal
+
+from luke_tasks import config as config_files
+from luke_tasks.config import is_unset
+from luke_tasks.data.loader import DataLoader
+from luke_tasks.encoder.encoder import Encoder
+from luke_tasks.errors import ConfigError, Fault, PluginError, describe
+from luke_tasks.heads.head import Head
+from luke_tasks.readers.reader import Reader
+from luke_tasks.registry import Seed, discover, import_plugins
+from luke_tasks.schema import check, nearest
+from luke_tasks.spec import Spec
+from luke_tasks.training.trainer import Trainer
+
+DatasetName = Literal["train", "validation", "test"]
+
+
+@dataclass(kw_only=True)
+class ModelConfig:
+    """`model` in a config."""
+
+    type: Literal["encoder_head"] = "encoder_head"
+    encoder: Spec[Encoder]
+    head: Spec[Head]
+
+
+@dataclass(kw_only=True)
+class Vocabulary:
+    """`vocabulary` in a config: the labels, counted in the data or read from a run's `vocabulary/` folder."""
+
+    type: Literal["from_instances", "from_files"] = "from_instances"
+    directory: str | None = None
+
+    @classmethod
+    def config_faults(cls, values: dict[str, Any]) -> Iterator[tuple[str, str]]:
+        """The folder goes with `from_files`."""
+        if values["type"] == "from_files" and values["directory"] is None:
+            yield "directory", 'missing; type "from_files" reads the labels from this folder, the vocabulary/ of a run'
+        if values["type"] == "from_instances" and values["directory"] is not None:
+            yield "directory", 'read only with type "from_files"; give that type, or remove this key'
+
+
+@dataclass(kw_only=True)
+class ExperimentConfig:
+    """The top level of a config."""
+
+    dataset_reader: Spec[Reader]
+    validation_dataset_reader: Spec[Reader] | None = None
+    train_data_path: str
+    validation_data_path: str | None = None
+    test_data_path: str | None = None
+    evaluate_on_test: bool = False
+    datasets_for_vocab_creation: list[DatasetName] | None = None
+    vocabulary: Vocabulary | None = None
+    tokenizer: str | None = None  # checkpoint whose tokenizer is used; None: the encoder's
+    model: ModelConfig
+    data_loader: DataLoader
+    validation_data_loader: DataLoader | None = None
+    trainer: Spec[Trainer]
+    distributed: dict[str, Any] | None = None
+    random_seed: Seed = 13370
+    numpy_seed: Seed = 1337
+    pytorch_seed: Seed = 133
+
+
+@dataclass
+class CheckedConfig:
+    """A config without faults: `parts` to build from, and `resolved`, the plain values with every default."""
+
+    parts: ExperimentConfig
+    resolved: dict[str, Any]
+
+
+def read_config(path: str | Path, overrides: str = "", include_packages: Sequence[str] = ()) -> CheckedConfig:
+    """Read a config file and check all of it, before any data or weight is read.
+
+    Raises:
+        ConfigError: with every fault found.
+        PluginError: a package of the user's own cannot be imported.
+    """
+    loaded = config_files.load_config(path, overrides)
+    return check_config(loaded.values, loaded.faults, include_packages, for_training=True)
+
+
+def check_config(
+    values: dict[str, Any], faults: Sequence[Fault], include_packages: Sequence[str], *, for_training: bool
+) -> CheckedConfig:
+    """Compare plain values with what is registered. `faults` are those known already.
+
+    Args:
+        for_training: whether the data files must be there.
+    Raises:
+        ConfigError: with every fault found, in the order of the keys above.
+        PluginError: a package of the user's own cannot be imported.
+    """
+    discover_all()
+    import_plugins(include_packages)
+    spec, found = check(values, ExperimentConfig)
+    found = [*faults, *found, *_faults_between_parts(spec.values, for_training)]
+    if found:
+        order = {field.name: number for number, field in enumerate(fields(ExperimentConfig))}
+        raise ConfigError(sorted(found, key=lambda fault: order.get(fault.path.partition(".")[0], -1)))
+    return CheckedConfig(spec.build(), spec.to_json())
+
+
+def discover_all() -> None:
+    """Import all classes of luke-tasks that a config may name."""
+    for package in ("readers", "heads", "encoder", "training", "training.callbacks"):
+        discover(f"luke_tasks.{package}")
+
+
+def _faults_between_parts(values: dict[str, Any], for_training: bool) -> Iterator[Fault]:
+    """What no part can see alone. `values` may lack keys that are faulty themselves."""
+    if for_training:
+        yield from _file_faults(values)
+    if values.get("evaluate_on_test") is True and values.get("test_data_path") is None:
+        yield Fault("evaluate_on_test", "is true, but there is no test_data_path; give it, or remove this key")
+    if isinstance(values.get("distributed"), dict):
+        yield Fault("distributed", "training runs in one process so far; remove this key")
+    model, trainer = values.get("model"), values.get("trainer")
+    head = model.values.get("head") if isinstance(model, Spec) else None
+    encoder = model.values.get("encoder") if isinstance(model, Spec) else None
+    if isinstance(head, Spec):
+        yield from _head_faults(head, encoder)
+        for key in ("dataset_reader", "validation_dataset_reader"):
+            yield from _task_faults(key, values.get(key), head)
+    if isinstance(trainer, Spec):
+        yield from _trainer_faults(trainer, head, values.get("validation_data_path"))
+
+
+def _file_faults(values: dict[str, Any]) -> Iterator[Fault]:
+    for key in ("train_data_path", "validation_data_path", "test_data_path"):
+        path = values.get(key)
+        if isinstance(path, str) and not is_unset(path):
+            yield from _data_file_faults(key, path)
+    names = values.get("datasets_for_vocab_creation")
+    for index, name in enumerate(names if isinstance(names, list) else ()):
+        if name in ("validation", "test") and values.get(f"{name}_data_path") is None:
+            yield Fault(f"datasets_for_vocab_creation.{index}", f'"{name}" is named, but there is no {name}_data_path')
+    vocabulary = values.get("vocabulary")
+    if isinstance(vocabulary, Spec) and vocabulary.values.get("type") == "from_files":
+        directory = vocabulary.values.get("directory")
+        if isinstance(directory, str) and not is_unset(directory) and not os.path.isfile(f"{directory}/labels.txt"):
+            yield Fault(
+                "vocabulary.directory", f"there is no {directory}/labels.txt; expected the vocabulary/ of a run"
+            )
+
+
+def _data_file_faults(key: str, path: str) -> Iterator[Fault]:
+    if os.path.isdir(path):
+        yield Fault(key, f"{describe(path)} is a directory; expected a data file")
+    elif not os.path.exists(path):
+        where = "" if os.path.isabs(path) else f" in {Path.cwd()}"
+        yield Fault(key, f"there is no file {describe(path)}{where}")
+    elif not os.access(path, os.R_OK):
+        yield Fault(key, f"{describe(path)} cannot be read: permission denied")
+
+
+def _head_faults(head: Spec[Any], encoder: Any) -> Iterator[Fault]:
+    features = head.values.get("features")
+    wants_entities = isinstance(features, str) and not is_unset(features) and "entity" in features
+    if wants_entities and isinstance(encoder, Spec) and not _attribute(encoder, "has_entities"):
+        yield Fault("model.head.features", f"{describe(features)} needs vectors of entities, which the encoder "
+                                           f'"{encoder.type_name}" does not give; use "token"')  # fmt: skip
+
+
+def _task_faults(key: str, reader: Any, head: Spec[Any]) -> Iterator[Fault]:
+    if isinstance(reader, Spec):
+        task, tasks = _attribute(reader, "task"), _attribute(head, "tasks")
+        if task not in tasks:
+            yield Fault(f"{key}.type", f'"{reader.type_name}" reads examples of {task}, but the head '
+                                       f'"{head.type_name}" learns {" or ".join(tasks)}')  # fmt: skip
+
+
+def _trainer_faults(trainer: Spec[Any], head: Any, validation_path: Any) -> Iterator[Fault]:
+    metric = trainer.values.get("validation_metric")
+    if isinstance(head, Spec) and isinstance(metric, str) and metric[:1] in ("+", "-") and not is_unset(metric):
+        name, known = metric[1:], (*_attribute(head, "metric_names"), "loss")
+        if name and not any(fnmatch.fnmatchcase(name, pattern) for pattern in known):
+            listed = ", ".join(known) + ("; * is any label" if "*" in "".join(known) else "")
+            yield Fault("trainer.validation_metric", f'the head "{head.type_name}" computes no {describe(name)}'
+                                                     f"{nearest(name, known)} (computed: {listed})")  # fmt: skip
+    if trainer.values.get("patience") is not None and validation_path is None:
+        yield Fault("trainer.patience", "counts epochs without a better validation score, but there is no "
+                                        "validation_data_path; give it, or remove this key")  # fmt: skip
+
+
+def _attribute(spec: Spec[Any], name: str) -> Any:
+    """A class attribute that every registered class of this kind must have. Raises PluginError when it has not."""
+    if not hasattr(spec.owner, name):
+        where = f"{spec.owner.__module__}.{spec.owner.__qualname__}"
+        raise PluginError(f'{where}: registered as "{spec.type_name}", but the class says no `{name} = ...`')
+    return getattr(spec.owner, name)

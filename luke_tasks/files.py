@@ -1,0 +1,59 @@
+"""Writing files so that a reader never sees half of one: beside the target, flushed to disk, then renamed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+_PARTIAL = ".partial"
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a path to write a file to; when the block ends well, it takes the place of `path` in one step."""
+    partial = path.with_name(path.name + _PARTIAL)
+    yield partial
+    _flush(partial)
+    partial.replace(path)
+    _flush(path.parent)
+
+
+@contextmanager
+def new_directory(path: Path) -> Iterator[Path]:
+    """Give an empty directory to fill; when the block ends well, it becomes `path` (replacing it) in one step."""
+    partial = path.with_name(path.name + _PARTIAL)
+    if partial.exists():
+        shutil.rmtree(partial)
+    partial.mkdir(parents=True)
+    yield partial
+    for file in partial.iterdir():
+        _flush(file)
+    if path.exists():
+        shutil.rmtree(path)
+    partial.rename(path)
+    _flush(path.parent)
+
+
+def is_partial(path: Path) -> bool:
+    """Whether `path` was left behind by an interrupted write."""
+    return path.name.endswith(_PARTIAL)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write indented JSON to `path`, replacing it in one step."""
+    with replacing(path) as partial:
+        partial.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _flush(path: Path) -> None:
+    """Wait until a file's bytes, or a directory's entries, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

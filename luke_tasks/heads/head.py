@@ -1,0 +1,84 @@
+"""What every task head does: logits and loss from encoded windows, predictions from logits, scores from predictions."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from luke_tasks.data.batch import Batch
+from luke_tasks.data.features import Features
+from luke_tasks.data.labels import Labels
+from luke_tasks.encoder.encoder import Encoder, EncoderOutput
+from luke_tasks.metrics.metric import Metric
+from luke_tasks.registry import Registrable
+
+Metrics = Mapping[str, Metric]
+
+
+@dataclass
+class HeadOutput:
+    """What a head makes of a batch."""
+
+    logits: Tensor  # the head's own shape, B first
+    loss: Tensor | None  # () ; None without labels
+
+
+class Window(NamedTuple):
+    """One window of an example after the model: its features, and its rows of the logits without padding."""
+
+    features: Features
+    logits: NDArray[np.float32]
+
+
+class Head(Registrable, nn.Module, ABC):
+    """Base of heads. `model.head` in a config."""
+
+    tasks: ClassVar[tuple[str, ...]]  # the reader tasks it can be trained on
+    metric_names: ClassVar[tuple[str, ...]]  # what `scores` may hold, `*` standing for any label
+    needs_entities: bool  # whether it reads `EncoderOutput.entity_hidden`
+    labels: Labels
+
+    @abstractmethod
+    def forward(self, batch: Batch, encoded: EncoderOutput) -> HeadOutput:
+        """Logits, and the loss when the batch has labels."""
+
+    @abstractmethod
+    def window_logits(self, logits: Tensor, row: int, features: Features) -> Tensor:
+        """The logits of one window of the batch, without padding."""
+
+    @abstractmethod
+    def decode(self, example: Any, windows: Sequence[Window]) -> Any:
+        """The prediction for an example from all its windows, in the example's own words and character offsets.
+
+        Windows come in the order `Reader.encode` made them; there may be none.
+        """
+
+    @abstractmethod
+    def make_metrics(self) -> Metrics:
+        """Fresh metrics for one evaluation."""
+
+    @abstractmethod
+    def update_metrics(self, metrics: Metrics, example: Any, windows: Sequence[Window], prediction: Any) -> None:
+        """Add one labelled example to the metrics."""
+
+    @abstractmethod
+    def scores(self, metrics: Metrics) -> dict[str, float]:
+        """The metrics' values under the names `validation_metric` uses."""
+
+
+class Model(nn.Module):
+    """An encoder and a head: what is trained."""
+
+    def __init__(self, *, encoder: Encoder, head: Head) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.head = head
+
+    def forward(self, batch: Batch) -> HeadOutput:
+        return self.head(batch, self.encoder(batch if self.head.needs_entities else batch.words_only()))

@@ -1,0 +1,75 @@
+"""The Python API: `load(ARCHIVE)` gives a callable that predicts on raw input.
+
+>>> ner = luke_tasks.load("runs/quickstart/model.tar.gz")
+>>> ner("Beyoncé lives in Los Angeles.").entities
+[Entity(text='Beyoncé', label='PER', start=0, end=7, ...), Entity(text='Los Angeles', label='LOC', ...)]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, overload
+
+from luke_tasks.experiment import Trained, load_trained
+from luke_tasks.training.devices import choose_device
+from luke_tasks.training.evaluation import Evaluation, Runner, evaluate, predict
+
+Input = str | dict[str, Any]
+
+
+class Predictor:
+    """A trained model, callable on raw input.
+
+    Args:
+        trained: what an archive holds.
+        batch_size: windows run at once.
+        cuda_device: index of a GPU, -1 for the CPU; None: the first GPU if there is one.
+    """
+
+    def __init__(self, trained: Trained, *, batch_size: int = 32, cuda_device: int | None = None) -> None:
+        self.trained = trained
+        self.reader = trained.reader
+        device = choose_device(cuda_device)
+        self._runner = Runner.of(trained.model, batch_size=batch_size, pad_id=trained.pad_id, device=device)
+
+    @overload
+    def __call__(self, inputs: Input) -> Any: ...
+    @overload
+    def __call__(self, inputs: Sequence[Input]) -> list[Any]: ...
+    def __call__(self, inputs: Input | Sequence[Input]) -> Any:
+        """Predict on one input, or on several.
+
+        Args:
+            inputs: a text, or an object as `predict` reads one a line (`{"text": ...}`, `{"words": [...]}`).
+        Returns:
+            The task's prediction, or a list of them; each has `to_json()`.
+        Raises:
+            DataError: an input lacks what the task needs.
+        """
+        if isinstance(inputs, (str, dict)):
+            return self([inputs])[0]
+        records = (item if isinstance(item, dict) else {"text": item} for item in inputs)
+        examples = [self.reader.parse_input(record, f"input {index}") for index, record in enumerate(records)]
+        return [prediction for _, prediction in self.predict_examples(examples)]
+
+    def predict_examples(self, examples: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
+        """Examples with their predictions, in order, streamed."""
+        return predict(self._runner, examples, self.reader.encode)
+
+    def evaluate(self, path: str | Path) -> Evaluation:
+        """Score the model on a file of the dataset's format. Raises DataError on the first bad record."""
+        examples, features = self.reader.read_encoded(path)
+        return evaluate(self._runner, examples, features)
+
+
+def load(
+    archive: str | Path, *, batch_size: int = 32, cuda_device: int | None = None, include_packages: Sequence[str] = ()
+) -> Predictor:
+    """The model of an archive (`model.tar.gz`) or a run's directory, ready to predict.
+
+    Raises:
+        ArchiveError, CheckpointError: it cannot be read.
+    """
+    trained = load_trained(archive, include_packages=include_packages)
+    return Predictor(trained, batch_size=batch_size, cuda_device=cuda_device)

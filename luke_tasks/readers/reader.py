@@ -1,0 +1,130 @@
+"""What every reader does: file → examples → features, and raw input → an example."""
+
+from __future__ import annotations
+
+import json
+import logging
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+
+from luke_tasks.data.features import Features
+from luke_tasks.data.tokenizer import Tokenizer
+from luke_tasks.errors import DataError
+from luke_tasks.registry import Check, Registrable
+
+logger = logging.getLogger(__name__)
+WindowLength = Annotated[int, Check(lambda value: value > 2, "an integer above 2, as [CLS] and [SEP] take two")]
+_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+
+
+class Reader(Registrable, ABC):
+    """Base of the dataset readers. `dataset_reader` in a config.
+
+    Subclasses parse their format (`read`), cut examples into windows (`encode`), and make an example of what a user
+    gives `predict` (`parse_input`).
+    """
+
+    task: ClassVar[str]  # heads name the tasks they solve; reader and head of an experiment must agree
+    max_sequence_length: int  # word pieces of a window, special tokens included
+    tokenizer: Tokenizer
+
+    def __init__(self) -> None:
+        self.dropped: Counter[str] = Counter()  # what → how often, since the last report
+
+    @abstractmethod
+    def read(self, path: str | Path) -> Iterator[Any]:
+        """The examples of a file. Raises DataError (`file:line: ...`) on the first bad record."""
+
+    @abstractmethod
+    def encode(self, examples: Iterable[Any]) -> Sequence[Features]:
+        """The windows of some examples, in order; an example without anything to predict gives none."""
+
+    @abstractmethod
+    def labels_of(self, example: Any) -> Iterable[str]:
+        """The gold labels of an example, each as often as the loss sees it."""
+
+    @abstractmethod
+    def parse_input(self, record: dict[str, Any], where: str) -> Any:
+        """An example from one JSON object of raw input. Raises DataError, beginning with `where`, when it is unfit."""
+
+    def parse_line(self, line: str, where: str) -> Any:
+        """An example from one line of raw input: a JSON object, or else plain text."""
+        stripped = line.strip()
+        if not stripped.startswith("{"):
+            return self.parse_input({"text": line.rstrip("\r\n")}, where)
+        try:
+            record = json.loads(stripped)
+            json.dumps(record, ensure_ascii=False).encode("utf-8")
+        except json.JSONDecodeError as error:
+            raise DataError(f"{where}: no valid JSON object ({error.msg} at column {error.colno}): "
+                            f"{stripped[:60]!r}; a line that begins with {{ must be one") from None  # fmt: skip
+        except UnicodeEncodeError:
+            raise DataError(f"{where}: holds half a character (a lone \\ud800 to \\udfff): {stripped[:60]!r}") from None
+        except (ValueError, RecursionError) as error:  # a number of thousands of digits, thousands of brackets
+            raise DataError(f"{where}: JSON that cannot be read ({error}): {stripped[:60]!r}") from None
+        return self.parse_input(record, where)
+
+    def report_dropped(self, path: str | Path) -> None:
+        """Log what `encode` had to leave out since the last report, once for each kind."""
+        for what, count in self.dropped.items():
+            logger.warning("%s: %d %s", path, count, what)
+        self.dropped.clear()
+
+    def read_encoded(self, path: str | Path) -> tuple[Sequence[Any], Sequence[Features]]:
+        """All examples and windows of a file, with the report. Raises DataError, also when there is none."""
+        examples = list(self.read(path))
+        if not examples:
+            raise DataError(f"{path}: the file holds no example")
+        features = self.encode(examples)
+        self.report_dropped(path)
+        return examples, features
+
+
+def read_text(path: str | Path, encoding: str) -> str:
+    """The text of a data file; a byte order mark is dropped.
+
+    Raises:
+        DataError: there is no such file, it is a directory, unreadable, empty, or not in this encoding.
+    """
+    path = Path(path)
+    try:
+        data = path.read_bytes()
+    except IsADirectoryError:
+        raise DataError(f"{path}: is a directory; expected a data file") from None
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file") from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
+    if not data.strip():
+        raise DataError(f"{path}: the file is empty")
+    if data.startswith(_UTF16_MARKS) and encoding.lower().replace("_", "-") in ("utf-8", "utf8"):
+        raise DataError(f'{path}:1: begins as UTF-16 does, not {encoding}; set dataset_reader.encoding to "utf-16", or '
+                        "save the file as UTF-8")  # fmt: skip
+    try:
+        text = data.decode(encoding)
+        text.encode("utf-8")  # some encodings can express half a character, which nothing can tokenize or print
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise DataError(f"{path}:{line}: byte 0x{data[error.start]:02x} is not {encoding}; give the file's encoding "
+                        'as dataset_reader.encoding, for instance "ISO-8859-1"') from None  # fmt: skip
+    except LookupError:
+        raise DataError(f"{path}: dataset_reader.encoding: unknown encoding {encoding!r}; expected a name such as "
+                        '"utf-8", "utf-16" or "ISO-8859-1"') from None  # fmt: skip
+    except ValueError as error:  # UnicodeError, or an encoding's name with a zero byte
+        raise DataError(f"{path}: cannot be read as {encoding}: {error}") from None
+    if "\0" in text:
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise DataError(f"{path}:{line}: holds a zero byte, so it is not {encoding} text; if it is UTF-16, set "
+                        'dataset_reader.encoding to "utf-16-le" or "utf-16-be"')  # fmt: skip
+    return text.removeprefix("\ufeff")
+
+
+def require_strings(value: Any, where: str, field: str) -> Sequence[str]:
+    """`value` if it is a list of strings that are not blank, else a DataError that names `where` and `field`."""
+    if not isinstance(value, list) or not all(isinstance(item, str) and item.strip() for item in value):
+        shown = json.dumps(value, ensure_ascii=False)[:60]
+        raise DataError(f'{where}: "{field}" must be a list of words (strings that are not blank), found {shown}')
+    return value

@@ -1,0 +1,127 @@
+"""Tagging schemes: a sentence's tags to entity spans (Ramshaw and Marcus 1995; Tjong Kim Sang and Veenstra 1999).
+
+| scheme | meaning of the prefixes |
+|---|---|
+| IOB1 | `I-` inside; `B-` only where an entity follows another of its type at once |
+| IOB2 | `B-` begins every entity, `I-` goes on |
+| IO | `I-` only; neighbouring words of one type are one entity |
+| BIOES | `B-` begins, `I-` goes on, `E-` ends, `S-` stands alone (BILOU's `L-` and `U-` are read as `E-` and `S-`) |
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from luke_tasks.errors import DataError
+
+Scheme = Literal["iob1", "iob2", "io", "bioes"]
+_TAG = re.compile(r"([BIESLU])-(.+)")
+_BILOU = {"L": "E", "U": "S"}
+_PREFIXES: dict[Scheme, str] = {"iob1": "BI", "iob2": "BI", "io": "I", "bioes": "BIES"}
+
+
+@dataclass(frozen=True)
+class Span:
+    """An entity: words `[start, end)` and its type."""
+
+    start: int
+    end: int
+    label: str
+
+
+@dataclass(frozen=True)
+class Tag:
+    """One word's tag, and where it stands (`file:line`) for messages. `prefix` and `label` are "" for O."""
+
+    prefix: str
+    label: str
+    where: str
+    text: str = "O"  # as it is written
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def parse_tag(text: str, where: str) -> Tag:
+    """`B-PER` → Tag("B", "PER"). Raises DataError on anything but O and a known prefix with a type (other than O)."""
+    if text == "O":
+        return Tag("", "", where)
+    match = _TAG.fullmatch(text)
+    if match is None or match[2] == "O":
+        raise DataError(f"{where}: unknown tag {text!r}: expected O, or B-, I-, E- or S- and a type as in B-PER, in "
+                        "the last column")  # fmt: skip
+    return Tag(_BILOU.get(match[1], match[1]), match[2], where, text)
+
+
+def detect_scheme(sentences: Iterable[Sequence[Tag]]) -> Scheme:
+    """The scheme a file is written in.
+
+    Raises:
+        DataError: it is written in two: one entity begins with `B-` as in IOB2, another with `I-` as in IOB1.
+    """
+    inside_begin: Tag | None = None  # an I- that begins an entity: impossible in IOB2
+    needless_begin: Tag | None = None  # a B- where IOB1 would have I-
+    any_begin = False
+    for tags in sentences:
+        previous = Tag("", "", "")
+        for tag in tags:
+            if tag.prefix in ("E", "S"):
+                return "bioes"
+            any_begin = any_begin or tag.prefix == "B"
+            if tag.prefix == "I" and previous.label != tag.label:
+                inside_begin = inside_begin or tag
+            if tag.prefix == "B" and previous.label != tag.label:
+                needless_begin = needless_begin or tag
+            previous = tag
+    if inside_begin is None:
+        return "iob2"
+    if needless_begin is not None:
+        raise DataError(
+            f"{inside_begin.where}: {str(inside_begin)!r} begins an entity as in IOB1, but {needless_begin.where} "
+            f"begins one with {str(needless_begin)!r} as in IOB2; mend the tags, or set dataset_reader.iob_scheme"
+        )
+    return "iob1" if any_begin else "io"
+
+
+def spans_of(tags: Sequence[Tag], scheme: Scheme, offset: int) -> Iterator[Span]:
+    """The entities of one sentence, whose first word has index `offset`.
+
+    Raises:
+        DataError: a tag that cannot stand where it stands in this scheme.
+    """
+    start, label = 0, ""  # of the entity that is open; label "" when none is
+    for index, tag in enumerate(tags):
+        if tag.prefix and tag.prefix not in _PREFIXES[scheme]:
+            known = " ".join(f"{prefix}-{tag.label}" for prefix in _PREFIXES[scheme])
+            raise DataError(f"{tag.where}: tag {str(tag)!r} does not exist in {scheme.upper()}, which has {known} and "
+                            "O; set dataset_reader.iob_scheme to the file's scheme")  # fmt: skip
+        goes_on = tag.prefix in ("I", "E") and tag.label == label
+        if tag.prefix in ("I", "E") and not goes_on and (scheme in ("iob2", "bioes")):
+            before = str(tags[index - 1]) if index else "the start of the sentence"
+            raise DataError(f"{tag.where}: {str(tag)!r} follows {before}, but in {scheme.upper()} an entity begins "
+                            f"with 'B-{tag.label}'; mend the tag, or set dataset_reader.iob_scheme to the file's "
+                            "scheme")  # fmt: skip
+        if label and not goes_on:
+            _check_closed(tags, index, scheme)
+            yield Span(offset + start, offset + index, label)
+            label = ""
+        if tag.prefix and not goes_on:
+            start, label = index, tag.label
+        if tag.prefix in ("E", "S"):
+            yield Span(offset + start, offset + index + 1, label)
+            label = ""
+    if label:
+        _check_closed(tags, len(tags), scheme)
+        yield Span(offset + start, offset + len(tags), label)
+
+
+def _check_closed(tags: Sequence[Tag], index: int, scheme: Scheme) -> None:
+    """In BIOES an entity that reaches up to `index` without `E-` or `S-` is a fault."""
+    if scheme == "bioes":
+        last = tags[index - 1]
+        raise DataError(f"{last.where}: {str(last)!r} is not closed: in BIOES an entity ends with 'E-{last.label}' or "
+                        f"is 'S-{last.label}'; mend the tag, or set dataset_reader.iob_scheme to the file's "
+                        "scheme")  # fmt: skip

@@ -1,0 +1,116 @@
+"""Archives: one file (`model.tar.gz`), or a run's directory, with all it takes to run a trained model offline.
+
+| member | what |
+|---|---|
+| `config.json` | the resolved config of the run |
+| `weights.safetensors` | the best epoch's weights (`best.safetensors` in a run's directory) |
+| `vocabulary/` | label names |
+| `tokenizer/` | the word-piece tokenizer and the entity vocabulary |
+| `encoder/` | the encoder's architecture |
+| `meta.json` | versions of what made it |
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import shutil
+import tarfile
+import tempfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from luke_tasks.errors import ArchiveError
+from luke_tasks.files import replacing
+
+ARCHIVE_NAME = "model.tar.gz"
+WEIGHTS_NAME = "weights.safetensors"
+BEST_WEIGHTS_NAME = "best.safetensors"
+_PARTS = ("config.json", "meta.json", "vocabulary", "tokenizer", "encoder")
+_MAX_UNPACKED_BYTES = 64 * 2**30
+
+
+def write_archive(run_dir: Path) -> Path:
+    """Pack a run's directory into `run_dir/model.tar.gz`, which is replaced in one step."""
+    archive = run_dir / ARCHIVE_NAME
+    # Level 1: float weights hardly shrink, and higher levels take minutes for a large model.
+    with replacing(archive) as partial, tarfile.open(partial, "w:gz", compresslevel=1) as tar:
+        for part in _PARTS:
+            tar.add(run_dir / part, arcname=part)
+        tar.add(run_dir / BEST_WEIGHTS_NAME, arcname=WEIGHTS_NAME)
+    return archive
+
+
+@contextmanager
+def opened_archive(path: str | Path) -> Iterator[tuple[Path, Path]]:
+    """Give the directory of an archive's parts, and its weights file, for as long as the block lasts.
+
+    Args:
+        path: a `model.tar.gz`, or the directory of a finished run.
+    Raises:
+        ArchiveError: there is no such archive, it is damaged, or something is missing in it.
+    """
+    path = Path(path)
+    if path.is_dir():
+        _check_parts(path, path, BEST_WEIGHTS_NAME)
+        yield path, path / BEST_WEIGHTS_NAME
+        return
+    if not path.exists():
+        raise ArchiveError(f"{path}: no such archive; expected a {ARCHIVE_NAME} or the directory of a run")
+    with tempfile.TemporaryDirectory(prefix="luke-tasks-") as temporary:
+        directory = Path(temporary)
+        _unpack(path, directory)
+        _check_parts(path, directory, WEIGHTS_NAME)
+        yield directory, directory / WEIGHTS_NAME
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """The resolved config of an archive, as plain JSON: no Jsonnet, no environment. Raises ArchiveError."""
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ArchiveError(f"{path}: no valid JSON: {error}") from None
+    if not isinstance(config, dict):
+        raise ArchiveError(f"{path}: expected a JSON object")
+    return config
+
+
+def meta() -> dict[str, str]:
+    """Versions of what makes an archive."""
+    import torch
+    import transformers
+
+    from luke_tasks import __version__
+
+    return {"version": __version__, "torch": torch.__version__, "transformers": transformers.__version__,
+            "python": platform.python_version()}  # fmt: skip
+
+
+def _unpack(path: Path, directory: Path) -> None:
+    """Extract regular files and directories that stay inside `directory`."""
+    try:
+        with tarfile.open(path, "r:gz") as tar:
+            members = tar.getmembers()
+            if sum(member.size for member in members) > _MAX_UNPACKED_BYTES:
+                raise ArchiveError(f"{path}: would unpack to more than {_MAX_UNPACKED_BYTES // 2**30} GiB")
+            size = sum(member.size for member in members)
+            if size > shutil.disk_usage(directory).free:
+                raise ArchiveError(f"{path}: unpacks to {size:,} bytes, and {directory} has not so much room; set "
+                                   "TMPDIR to a folder that has")  # fmt: skip
+            tar.extractall(directory, members=members, filter="data")
+    except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
+        raise ArchiveError(f"{path}: not a readable {ARCHIVE_NAME}, perhaps cut short ({error})") from None
+
+
+def _check_parts(path: Path, directory: Path, weights: str) -> None:
+    missing = [part for part in (*_PARTS, weights) if not (directory / part).exists()]
+    if "weights.th" in [part.name for part in directory.iterdir()] and missing:
+        raise ArchiveError(f"{path}: an archive of AllenNLP itself (weights.th), not of luke-tasks")
+    if missing and weights == BEST_WEIGHTS_NAME and (directory / "config.json").exists():
+        raise ArchiveError(f"{path}: a run with no finished epoch yet (it has no {', '.join(missing)}); "
+                           "finish it with `allennlp train ... --recover`")  # fmt: skip
+    if missing:
+        raise ArchiveError(f"{path}: not an archive of luke-tasks: it has no {', '.join(missing)}")

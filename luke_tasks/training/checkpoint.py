@@ -1,0 +1,182 @@
+"""Checkpoints: all that a run needs to go on as if it had never stopped.
+
+A checkpoint is a directory `checkpoint_epoch_E_step_S/` of the run's directory. It is filled under another name and
+renamed when complete, so one that is there is whole.
+
+| file | what |
+|---|---|
+| `model.safetensors` | weights |
+| `training.pt` | optimizer, schedule, gradient scaler, moving average, random states (read with `weights_only`) |
+| `state.json` | `TrainState`: where the run stands, and its best result so far |
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+import random
+import re
+import shutil
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from luke_tasks.errors import CheckpointError
+from luke_tasks.files import is_partial, new_directory, replacing
+from luke_tasks.registry import NonNegativeFloat, PositiveInt
+
+_NAME = re.compile(r"checkpoint_epoch_(\d+)_step_(\d+)")
+
+
+@dataclass
+class TrainState:
+    """Where a run stands. With the tensors beside it in a checkpoint, all that resumes."""
+
+    epoch: int = 0  # the epoch in progress, from 0
+    batches_done: int = 0  # of that epoch
+    step: int = 0  # optimizer steps since the start
+    loss_sum: float = 0.0  # over the batches done of this epoch
+    seconds: float = 0.0  # spent in training, over all processes of this run
+    best_epoch: int | None = None
+    best_scores: dict[str, float] = field(default_factory=dict)  # validation scores of the best epoch
+    epochs_without_gain: int = 0
+    last_metrics: dict[str, Any] = field(default_factory=dict)  # of the last finished epoch
+    finished: bool = False
+
+
+class Checkpointer:
+    """When checkpoints are written, and how many stay (`trainer.checkpointer`).
+
+    Every finished epoch gets one.
+
+    Args:
+        keep_most_recent_by_count: older ones are removed.
+        save_every_num_batches: also within an epoch, after so many batches.
+        save_every_num_seconds: also within an epoch, when the last one is so old.
+    """
+
+    def __init__(
+        self,
+        *,
+        keep_most_recent_by_count: PositiveInt = 2,
+        save_every_num_batches: PositiveInt | None = None,
+        save_every_num_seconds: NonNegativeFloat | None = None,
+    ) -> None:
+        self.keep_most_recent_by_count = keep_most_recent_by_count
+        self.save_every_num_batches = save_every_num_batches
+        self.save_every_num_seconds = save_every_num_seconds
+        self._saved_at = time.monotonic()
+
+    def is_due(self, batches_before: int, batches_done: int) -> bool:
+        """Whether a checkpoint is wanted after the optimizer step that took these batches of the epoch."""
+        every, seconds = self.save_every_num_batches, self.save_every_num_seconds
+        by_count = every is not None and batches_before // every < batches_done // every
+        return by_count or (seconds is not None and time.monotonic() - self._saved_at >= seconds)
+
+    def save(self, run_dir: Path, state: TrainState, model: nn.Module, training: dict[str, Any]) -> None:
+        """Write a checkpoint and remove those that are too many. `training` holds the state dicts of `training.pt`."""
+        path = run_dir / f"checkpoint_epoch_{state.epoch}_step_{state.step}"
+        with new_directory(path) as directory:
+            save_weights(model, directory / "model.safetensors")
+            torch.save({**training, "random": random_states()}, directory / "training.pt")
+            (directory / "state.json").write_text(json.dumps(asdict(state), indent=2), encoding="utf-8")
+        for old in checkpoints(run_dir)[: -self.keep_most_recent_by_count]:
+            remove_checkpoint(old)
+        self._saved_at = time.monotonic()
+
+
+def checkpoints(run_dir: Path) -> list[Path]:
+    """The complete checkpoints of a run, oldest first."""
+    found = [(match, path) for path in run_dir.glob("checkpoint_*") if (match := _NAME.fullmatch(path.name))]
+    return [path for _, path in sorted(found, key=lambda item: tuple(int(number) for number in item[0].groups()))]
+
+
+def remove_checkpoint(path: Path) -> None:
+    """Take a checkpoint away; it stops counting before its files go."""
+    doomed = path.with_name(path.name + ".partial")
+    path.rename(doomed)
+    shutil.rmtree(doomed)
+
+
+def load_checkpoint(path: Path, model: nn.Module) -> tuple[TrainState, dict[str, Any]]:
+    """Put a checkpoint's weights into `model`; gives its state and the contents of `training.pt`.
+
+    Raises:
+        CheckpointError: a file is missing or damaged, or does not fit the model.
+    """
+    load_weights(model, path / "model.safetensors")
+    try:
+        state = TrainState(**json.loads((path / "state.json").read_text(encoding="utf-8")))
+        training = torch.load(path / "training.pt", map_location="cpu", weights_only=True)
+    except (OSError, ValueError, TypeError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        raise CheckpointError(f"{path}: damaged checkpoint ({error}); remove it to go on from the one before") from None
+    return state, training
+
+
+def save_weights(model: nn.Module, path: Path) -> None:
+    """Write the model's parameters and buffers as safetensors."""
+    with replacing(path) as partial:
+        save_file({name: tensor.detach().contiguous().cpu() for name, tensor in model.state_dict().items()}, partial)
+
+
+def load_weights(model: nn.Module, path: Path) -> None:
+    """Read what `save_weights` wrote into a model of the same shape.
+
+    Raises:
+        CheckpointError: the file is missing or damaged, or its tensors are not the model's.
+    """
+    try:
+        found: dict[str, Tensor] = load_file(path)
+    except FileNotFoundError:
+        raise CheckpointError(f"{path}: no such weights file") from None
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path}: unreadable weights, perhaps cut short ({error})") from None
+    expected = model.state_dict()
+    missing, extra = sorted(expected.keys() - found.keys()), sorted(found.keys() - expected.keys())
+    if missing or extra:
+        what = f"lack {_shown(missing)}" if missing else f"have {_shown(extra)}, which the model does not"
+        raise CheckpointError(f"{path}: the weights {what}; the file is of another model")
+    for name, tensor in found.items():
+        if tensor.shape != expected[name].shape:
+            raise CheckpointError(f"{path}: {name} has shape {tuple(tensor.shape)}, but the model's is "
+                                  f"{tuple(expected[name].shape)}; the file is of another model")  # fmt: skip
+    model.load_state_dict(found)
+
+
+def random_states() -> dict[str, Any]:
+    """The states of all random generators, as plain values and tensors."""
+    kind, keys, position, has_gauss, cached = cast(tuple[Any, ...], np.random.get_state(legacy=True))
+    return {
+        "python": random.getstate(),
+        "numpy": (kind, keys.tolist(), position, has_gauss, cached),
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+    }
+
+
+def restore_random_states(states: dict[str, Any]) -> None:
+    """Undo everything drawn since `random_states`."""
+    random.setstate(states["python"])
+    kind, keys, position, has_gauss, cached = states["numpy"]
+    np.random.set_state((kind, np.array(keys, dtype=np.uint32), position, has_gauss, cached))
+    torch.set_rng_state(states["torch"])
+    if states["cuda"] and torch.cuda.is_available():
+        torch.cuda.set_rng_state_all(states["cuda"])
+
+
+def clean_partial(run_dir: Path) -> None:
+    """Remove what interrupted writes left in a run's directory."""
+    for path in run_dir.iterdir():
+        if is_partial(path):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _shown(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

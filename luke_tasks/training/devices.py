@@ -1,0 +1,52 @@
+"""Where a model runs: the CPU or a GPU, and in which precision (through Hugging Face Accelerate)."""
+
+from __future__ import annotations
+
+import resource
+import sys
+from typing import Any
+
+import torch
+
+from luke_tasks.errors import TrainingError
+
+
+def make_accelerator(cuda_device: int | None, precision: str) -> Any:
+    """An Accelerator for one process on the chosen device.
+
+    Raises:
+        TrainingError: a GPU is asked for that is not there.
+    """
+    from accelerate import Accelerator
+    from accelerate.state import AcceleratorState
+
+    AcceleratorState._reset_state()  # or a second run of this process could not have another precision
+    on_cpu = cuda_device == -1 or (cuda_device is None and not torch.cuda.is_available())
+    if not on_cpu and cuda_device is not None:
+        check_device(cuda_device)
+        torch.cuda.set_device(cuda_device)
+    return Accelerator(cpu=on_cpu, mixed_precision={"fp32": "no"}.get(precision, precision))
+
+
+def check_device(cuda_device: int) -> None:
+    """Raises TrainingError when there is no such GPU."""
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if cuda_device >= count:
+        raise TrainingError(f"cuda_device: GPU {cuda_device} was asked for, but torch sees {count} GPU(s) here; "
+                            "-1 is the CPU")  # fmt: skip
+
+
+def choose_device(cuda_device: int | None) -> torch.device:
+    """-1 is the CPU, None the first GPU if there is one. Raises TrainingError when there is no such GPU."""
+    if cuda_device is None:
+        cuda_device = 0 if torch.cuda.is_available() else -1
+    if cuda_device < 0:
+        return torch.device("cpu")
+    check_device(cuda_device)
+    return torch.device("cuda", cuda_device)
+
+
+def peak_memory_mb() -> float:
+    """The most memory this process has used so far, in MiB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1024 * 1024 if sys.platform == "darwin" else 1024)  # bytes there, KiB elsewhere

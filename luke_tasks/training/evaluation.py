@@ -1,0 +1,102 @@
+"""Running a model over windows without training it: predictions in the order of the examples, metrics and loss."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+import torch
+
+from luke_tasks.data.features import Features
+from luke_tasks.data.loader import batches_of
+from luke_tasks.heads.head import Head, HeadOutput, Model, Window
+
+
+@dataclass
+class Runner:
+    """A model ready to run: where, in what batches, and in place of `model` itself what to call.
+
+    Args:
+        forward: the model, perhaps wrapped for mixed precision.
+        head: its head.
+        pad_id: the tokenizer's pad id.
+        after_batch: called with the number of windows of each batch; may raise to stop.
+    """
+
+    forward: Callable[..., HeadOutput]
+    head: Head
+    batch_size: int
+    pad_id: int
+    device: torch.device
+    after_batch: Callable[[int], None] = field(default=lambda num_windows: None)
+
+    @classmethod
+    def of(cls, model: Model, *, batch_size: int, pad_id: int, device: torch.device) -> Runner:
+        """Runs `model` as it is."""
+        model.to(device).eval()
+        return cls(forward=model, head=model.head, batch_size=batch_size, pad_id=pad_id, device=device)
+
+
+@dataclass
+class Evaluation:
+    """What a model did on some labelled examples."""
+
+    scores: dict[str, float]  # the head's metrics, and `loss`: the mean over batches
+    predictions: list[Any]  # one an example, in their order
+
+
+def evaluate(runner: Runner, examples: Sequence[Any], features: Sequence[Features]) -> Evaluation:
+    """Predict and score labelled examples, `features` being all their windows.
+
+    Raises:
+        DataError: a gold label the model does not know.
+    """
+    losses: list[float] = []
+    windows = _run(runner, features, losses)
+    metrics = runner.head.make_metrics()
+    predictions = []
+    for example in examples:
+        own = windows.get(id(example), [])
+        prediction = runner.head.decode(example, own)
+        runner.head.update_metrics(metrics, example, own, prediction)
+        predictions.append(prediction)
+    scores = runner.head.scores(metrics)
+    if losses:
+        scores["loss"] = sum(losses) / len(losses)
+    return Evaluation(scores, predictions)
+
+
+def predict(
+    runner: Runner,
+    examples: Iterable[Any],
+    encode: Callable[[Sequence[Any]], Sequence[Features]],
+    *,
+    chunk_size: int = 64,
+) -> Iterator[tuple[Any, Any]]:
+    """Examples with their predictions, in order, as they come: at most `chunk_size` examples are held at a time."""
+    stream = iter(examples)
+    while chunk := list(islice(stream, chunk_size)):
+        windows = _run(runner, encode(chunk), None)
+        for example in chunk:
+            yield example, runner.head.decode(example, windows.get(id(example), []))
+
+
+def _run(runner: Runner, features: Sequence[Features], losses: list[float] | None) -> dict[int, list[Window]]:
+    """The windows of each example (by identity), in the order of `features`; batch losses are added to `losses`."""
+    logits: dict[int, Any] = {}  # by identity of the features
+    labels = runner.head.labels if losses is not None else None
+    with torch.inference_mode():
+        for batch in batches_of(features, batch_size=runner.batch_size, pad_id=runner.pad_id, labels=labels):
+            output = runner.forward(batch.to(runner.device))
+            if output.loss is not None and losses is not None:
+                losses.append(output.loss.item())
+            for row, feature in enumerate(batch.features):
+                window = runner.head.window_logits(output.logits, row, feature)
+                logits[id(feature)] = window.float().cpu().numpy().copy()
+            runner.after_batch(len(batch.features))
+    windows: dict[int, list[Window]] = {}
+    for feature in features:
+        windows.setdefault(id(feature.example), []).append(Window(feature, logits[id(feature)]))
+    return windows

@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# Every check, in one command, here and in CI: ruff, mypy, pytest. Stops at the first that fails.
+#
+#   scripts/test.sh                       all checks
+#   scripts/test.sh tests/readers -k ner  arguments go to pytest
+#   scripts/test.sh -m slow               the slow tests (-m gpu: those that need a CUDA device)
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+# No test may reach out.
+export HF_HUB_OFFLINE=1 TRANSFORMERS_OFFLINE=1 WANDB_MODE=offline TOKENIZERS_PARALLELISM=false
+
+step() {
+    printf '== %s\n' "$*"
+    "$@"
+}
+
+step scripts/setup.sh
+export PATH="$PWD/.venv/bin:$PATH"
+step ruff check .
+step ruff format --check .
+step mypy luke_tasks scripts
+step pytest -q "$@"

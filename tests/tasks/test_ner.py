@@ -1,0 +1,156 @@
+"""Named entity recognition from config to prediction, on tiny models."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import luke_tasks
+from luke_tasks.__main__ import main
+from luke_tasks.errors import DataError
+from tests.conftest import conll
+from tests.tasks.head_check import check_head
+from tests.tiny import tiny_bert, tiny_mluke, tiny_roberta
+from tests.training.runs import train
+
+INPUTS = [
+    "Beyoncé lives in Los Angeles.",
+    {"text": "Somerset beat Leicestershire .\nBarack Obama was born in Honolulu", "id": "two lines"},
+    {"words": ["London", "is", "the", "capital"]},
+    "",
+]
+
+
+@pytest.mark.parametrize("features", ["entity", "token+entity"])
+def test_head(ner_config: Path, tmp_path: Path, features: str) -> None:
+    # What words ask for in the last layer changes word vectors only, which the entity features do not read.
+    queries = [f"encoder.encoder.layer.1.attention.self.{name}" for name in ("query", "w2e_query")]
+    unread = [f"{query}.{kind}" for query in queries for kind in ("weight", "bias")] if features == "entity" else []
+    overrides = {"model.head.features": features, "trainer.num_epochs": 3, "model.encoder.entities": "special"}
+    check_head(ner_config, tmp_path, INPUTS, overrides, tuple(unread))
+
+
+def test_head_over_a_plain_encoder(ner_config: Path, tmp_path: Path) -> None:
+    content = json.loads(ner_config.read_text(encoding="utf-8"))
+    content["model"]["encoder"] = {"type": "transformer", "pretrained": str(tiny_roberta(tmp_path / "roberta"))}
+    ner_config.write_text(json.dumps(content), encoding="utf-8")
+    check_head(ner_config, tmp_path, INPUTS, {"model.head.features": "token"})
+
+
+@pytest.mark.parametrize("make", [tiny_bert, tiny_roberta, tiny_mluke])
+def test_other_checkpoints(ner_config: Path, tmp_path: Path, make: Any) -> None:
+    """A BERT or RoBERTa becomes a LUKE; an mLUKE is one."""
+    overrides = {"model.encoder.pretrained": str(make(tmp_path / "checkpoint")), "trainer.num_epochs": 1,
+                 "dataset_reader.max_sequence_length": 60, "model.encoder.entities": "special"}  # fmt: skip
+    assert train(ner_config, tmp_path / "run", overrides=overrides) == 0
+    assert luke_tasks.load(tmp_path / "run")("London is the capital").text == "London is the capital"
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory, tiny_luke_dir: Path) -> Path:
+    """A run whose model tags `Paris` and `London` as LOC and `Obama` as PER."""
+    folder = tmp_path_factory.mktemp("trained")
+    sentences = ["Paris/LOC is old", "London/LOC is big", "Obama/PER was here", "he was in Paris/LOC", "the capital"]
+    (folder / "train.txt").write_text(conll(sentences * 4), encoding="utf-8")
+    config = {
+        "dataset_reader": {"type": "conll_span", "max_sequence_length": 40, "context": "sentence"},
+        "train_data_path": str(folder / "train.txt"),
+        "validation_data_path": str(folder / "train.txt"),
+        "model": {"encoder": {"type": "luke", "pretrained": str(tiny_luke_dir), "dropout": 0.0},
+                  "head": {"type": "ner", "dropout": 0.0}},
+        "data_loader": {"batch_size": 4, "shuffle": True},
+        "trainer": {"num_epochs": 25, "optimizer": {"type": "adamw", "lr": 5e-3}, "cuda_device": -1,
+                    "validation_metric": "+f1"},
+    }  # fmt: skip
+    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    assert train(folder / "config.json", folder / "run") == 0
+    return folder / "run"
+
+
+def test_it_learns(trained: Path) -> None:
+    assert json.loads((trained / "metrics.json").read_text(encoding="utf-8"))["best_validation_f1"] > 0.95
+
+
+def test_python_call(trained: Path) -> None:
+    ner = luke_tasks.load(trained / "model.tar.gz")
+    entity = ner("Obama was here").entities[0]
+    assert (entity.text, entity.label, entity.start, entity.end, entity.word_start, entity.word_end) == (
+        "Obama", "PER", 0, 5, 0, 1
+    )  # fmt: skip
+    assert 0.5 < entity.score <= 1.0
+    assert [len(prediction.entities) for prediction in ner(["Obama was here", ""])] == [1, 0]
+    with pytest.raises(DataError, match=r'input 1: expected "text" \(a string\) or "words"'):
+        ner(["fine", {"sentence": "x"}])
+
+
+def test_predict_prints_a_line_for_each_input(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = ["he was in  Paris", "", json.dumps({"text": "London is big", "id": "b"}), '{"words": ["Obama", "was"]}']
+    source = tmp_path / "in.txt"
+    source.write_text("\n".join(lines), encoding="utf-8")
+    capsys.readouterr()
+    assert main(["predict", str(trained / "model.tar.gz"), str(source)]) == 0
+    printed = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [record["id"] for record in printed] == [f"{source}:1", "b", f"{source}:4"]
+    assert [(e["start"], e["end"], e["text"], e["label"]) for record in printed for e in record["entities"]] == [
+        (11, 16, "Paris", "LOC"), (0, 6, "London", "LOC"), (0, 5, "Obama", "PER")
+    ]  # fmt: skip
+
+
+def test_predict_on_the_datasets_format(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source, out = tmp_path / "in.txt", tmp_path / "out.jsonl"
+    source.write_text(conll(["Paris/LOC is old", "he was here"], documents_of=2), encoding="utf-8")
+    capsys.readouterr()
+    arguments = ["predict", str(trained), str(source), "--use-dataset-reader", "--output-file", str(out), "--silent"]
+    assert main(arguments) == 0
+    assert capsys.readouterr().out == ""
+    record = json.loads(out.read_text(encoding="utf-8"))
+    assert record["text"] == "Paris is old he was here"
+    assert [entity["text"] for entity in record["entities"]] == ["Paris"]
+
+
+def test_a_document_longer_than_the_window(trained: Path) -> None:
+    text = "he was in Paris . " * 40
+    prediction = luke_tasks.load(trained)(text)
+    assert len(text) > 4 * 100  # many windows of 38 word pieces
+    assert all(text[entity.start : entity.end] == entity.text for entity in prediction.entities)
+    found = [entity.start for entity in prediction.entities if entity.text == "Paris"]
+    assert len(found) > 10
+    assert max(found) > 500
+
+
+def test_evaluate_writes_what_it_is_told_to(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, sentence in (("a", "Paris/LOC is old"), ("b", "Obama/LOC was here")):
+        (tmp_path / f"{name}.txt").write_text(conll([sentence]), encoding="utf-8")
+    files = f"{tmp_path / 'a.txt'},{tmp_path / 'b.txt'}"
+    capsys.readouterr()
+    assert main(["evaluate", str(trained / "model.tar.gz"), files, "--auto-names", "ALL"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["a_f1"] == 1.0
+    assert printed["b_recall"] == 0.0
+    assert json.loads((tmp_path / "a.outputs").read_text(encoding="utf-8"))["precision-LOC"] == 1.0
+    prediction = json.loads((tmp_path / "b.preds").read_text(encoding="utf-8"))
+    assert prediction["entities"][0]["label"] == "PER"
+
+
+@pytest.mark.parametrize(
+    ("sentence", "message"),
+    [
+        ("Paris/CITY is old", "{path}:3: label 'CITY' is not among the model's: O, LOC, PER"),
+        ("Paris/", "{path}:3: unknown tag"),
+    ],
+)
+def test_evaluate_on_bad_data(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], sentence: str, message: str
+) -> None:
+    path = tmp_path / "bad.txt"
+    path.write_text(conll([sentence]).replace("Paris -X- -X- O", "Paris -X- -X- X-LOC"), encoding="utf-8")
+    capsys.readouterr()
+    assert main(["evaluate", str(trained / "model.tar.gz"), str(path)]) == 2
+    captured = capsys.readouterr()
+    assert captured.err.strip().splitlines()[-1].startswith(message.format(path=path))
+    assert "Traceback" not in captured.err

@@ -1,0 +1,173 @@
+"""Archives: complete, readable anywhere and offline; and one clear line for each that is not an archive."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file, save_file
+
+from luke_tasks.__main__ import main
+from tests.tiny import tiny_luke
+from tests.training.runs import train
+
+
+@pytest.fixture
+def run_dir(ner_config: Path, tmp_path: Path) -> Path:
+    assert train(ner_config, tmp_path / "run", overrides={"trainer.num_epochs": 1}) == 0
+    return tmp_path / "run"
+
+
+def error_of(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """The message a command ends with; exit status 2, one line, no traceback."""
+    capsys.readouterr()
+    assert main(list(arguments)) == 2
+    errors = capsys.readouterr().err.strip()
+    assert "Traceback" not in errors
+    assert "\n" not in errors
+    return errors
+
+
+def test_offline_alone_anywhere(ner_config: Path, tmp_path: Path) -> None:
+    """The checkpoint it began from is gone, the working directory another, and `transformers` is not even imported."""
+    checkpoint = tiny_luke(tmp_path / "luke")
+    overrides = {"model.encoder.pretrained": str(checkpoint), "trainer.num_epochs": 1}
+    assert train(ner_config, tmp_path / "run", overrides=overrides) == 0
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    shutil.move(tmp_path / "run" / "model.tar.gz", elsewhere / "m.tar.gz")
+    shutil.rmtree(checkpoint)
+    shutil.rmtree(tmp_path / "run")
+    code = (
+        "import sys, luke_tasks\n"
+        "print(luke_tasks.load('m.tar.gz')('London is the capital').to_json()['text'])\n"
+        "assert 'transformers' not in sys.modules, 'transformers was imported'\n"
+    )
+    root = str(Path(__file__).parents[2])
+    environment = {**os.environ, "PYTHONPATH": root, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "empty")}
+    done = subprocess.run([sys.executable, "-c", code], cwd=elsewhere, env=environment, capture_output=True, text=True)
+    assert done.stdout == "London is the capital\n", done.stderr
+
+
+def test_members(run_dir: Path) -> None:
+    with tarfile.open(run_dir / "model.tar.gz") as tar:
+        names = set(tar.getnames())
+    assert names == {
+        "config.json", "meta.json", "weights.safetensors", "vocabulary", "vocabulary/labels.txt",
+        "vocabulary/non_padded_namespaces.txt", "tokenizer", "tokenizer/tokenizer.json", "tokenizer/special.json",
+        "encoder", "encoder/config.json",
+    }  # fmt: skip
+
+
+def test_missing(tmp_path: Path, ner_files: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "nothing.tar.gz"
+    assert error_of(capsys, "evaluate", str(path), ner_files["valid"]) == (
+        f"{path}: no such archive; expected a model.tar.gz or the directory of a run"
+    )
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.99])
+def test_truncated(run_dir: Path, ner_files: dict[str, str], capsys: pytest.CaptureFixture[str], share: float) -> None:
+    path = run_dir / "model.tar.gz"
+    data = path.read_bytes()
+    path.write_bytes(data[: int(share * len(data))])
+    message = error_of(capsys, "evaluate", str(path), ner_files["valid"])
+    assert message.startswith(f"{path}: not a readable model.tar.gz, perhaps cut short (")
+
+
+def test_no_archive_at_all(tmp_path: Path, ner_files: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "model.tar.gz"
+    path.write_text("hello", encoding="utf-8")
+    message = error_of(capsys, "predict", str(path), ner_files["valid"])
+    assert message.startswith(f"{path}: not a readable model.tar.gz, perhaps cut short (")
+
+
+def test_a_directory_that_is_no_run(
+    tmp_path: Path, ner_files: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert error_of(capsys, "predict", str(tmp_path), ner_files["valid"]) == (
+        f"{tmp_path}: not an archive of luke-tasks: it has no config.json, meta.json, vocabulary, tokenizer, encoder, "
+        "best.safetensors"
+    )
+
+
+def test_a_run_without_a_finished_epoch(
+    run_dir: Path, ner_files: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    (run_dir / "best.safetensors").unlink()
+    assert error_of(capsys, "evaluate", str(run_dir), ner_files["valid"]) == (
+        f"{run_dir}: a run with no finished epoch yet (it has no best.safetensors); "
+        "finish it with `allennlp train ... --recover`"
+    )
+
+
+def test_an_archive_of_allennlp_itself(
+    tmp_path: Path, ner_files: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "model.tar.gz"
+    with tarfile.open(path, "w:gz") as tar:
+        for name in ("config.json", "weights.th"):
+            tar.addfile(tarfile.TarInfo(name), io.BytesIO())
+    assert error_of(capsys, "evaluate", str(path), ner_files["valid"]) == (
+        f"{path}: an archive of AllenNLP itself (weights.th), not of luke-tasks"
+    )
+
+
+def test_members_that_would_leave_the_folder(
+    tmp_path: Path, ner_files: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "model.tar.gz"
+    with tarfile.open(path, "w:gz") as tar:
+        tar.addfile(tarfile.TarInfo("../escaped.txt"), io.BytesIO())
+    message = error_of(capsys, "evaluate", str(path), ner_files["valid"])
+    assert message.startswith(f"{path}: not a readable model.tar.gz, perhaps cut short (")
+    assert "escaped.txt" in message
+    assert not (tmp_path.parent / "escaped.txt").exists()
+
+
+def test_a_class_that_is_not_registered(
+    run_dir: Path, ner_files: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = json.loads((run_dir / "config.json").read_text(encoding="utf-8"))
+    config["dataset_reader"]["type"] = "my_reader"
+    (run_dir / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    message = error_of(capsys, "evaluate", str(run_dir), ner_files["valid"])
+    assert message.startswith(f'{run_dir}: config.json: dataset_reader.type: no Reader is registered as "my_reader"')
+
+
+def test_weights_of_another_shape(
+    run_dir: Path, tmp_path: Path, ner_files: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    tensors = load_file(run_dir / "best.safetensors")
+    name = "head.classifier.weight"
+    columns = tensors[name].shape[1]
+    tensors[name] = tensors[name][:2].clone()
+    other = tmp_path / "other.safetensors"
+    save_file(tensors, other)
+    arguments = ("evaluate", str(run_dir), ner_files["valid"], "--weights-file", str(other))
+    assert error_of(capsys, *arguments) == (
+        f"{other}: {name} has shape (2, {columns}), but the model's is (4, {columns}); the file is of another model"
+    )
+    del tensors[name]
+    save_file(tensors, other)
+    assert error_of(capsys, *arguments) == f"{other}: the weights lack {name}; the file is of another model"
+    other.write_bytes(other.read_bytes()[:1000])
+    assert error_of(capsys, *arguments).startswith(f"{other}: unreadable weights, perhaps cut short (")
+
+
+def test_damaged_parts(run_dir: Path, ner_files: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    tokenizer = run_dir / "tokenizer" / "tokenizer.json"
+    whole = tokenizer.read_text(encoding="utf-8")
+    tokenizer.write_text(whole[:100], encoding="utf-8")
+    assert error_of(capsys, "evaluate", str(run_dir), ner_files["valid"]).startswith(f"{tokenizer.parent}: ")
+    tokenizer.write_text(whole, encoding="utf-8")
+    (run_dir / "config.json").write_text("{", encoding="utf-8")
+    message = error_of(capsys, "evaluate", str(run_dir), ner_files["valid"])
+    assert message.startswith(f"{run_dir / 'config.json'}: no valid JSON: ")
