@@ -65,6 +65,10 @@ class CheckpointError(LukeTasksError):
     """Pretrained or saved weights cannot be found, read, or do not fit the model."""
 
 
+class DeviceError(LukeTasksError):
+    """A device was asked for that is not there."""
+
+
 class TrainingError(LukeTasksError):
     """Training cannot go on: the work failed, not the request."""
 

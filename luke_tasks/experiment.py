@@ -23,6 +23,7 @@ from luke_tasks.heads.head import Model
 from luke_tasks.readers.reader import Reader
 from luke_tasks.training import archive
 from luke_tasks.training.checkpoint import load_weights
+from luke_tasks.training.devices import choose_device
 from luke_tasks.training.trainer import TrainingData
 
 logger = logging.getLogger(__name__)
@@ -60,6 +61,8 @@ def train(
         The metrics, as `metrics.json` holds them.
     """
     parts = config.parts
+    trainer = parts.trainer.build()
+    choose_device(trainer.cuda_device)  # a GPU that is not there is said before the data are read
     seed_everything(parts)
     encoder_values = parts.model.encoder.values
     tokenizer = Tokenizer.from_pretrained(
@@ -78,7 +81,6 @@ def train(
     check_window(reader, encoder)
     head = parts.model.head.build(hidden_size=encoder.hidden_size, labels=labels)
     model = Model(encoder=encoder, head=head)
-    trainer = parts.trainer.build()
     logger.info("model: %s parameters", f"{sum(p.numel() for p in model.parameters()):,}")
     if dry_run:
         logger.info("dry run: everything is read and built; nothing is trained or written")

@@ -213,7 +213,14 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
     # -- between parts
     "metric without sign": (
         {"trainer.validation_metric": "f1"},
-        ['trainer.validation_metric: expected "+" (higher is better) or "-" and a metric\'s name, found "f1"'],
+        [
+            'trainer.validation_metric: expected "+" (higher is better) or "-" (lower is better) and a metric\'s name, '
+            'such as "+f1", found "f1"'
+        ],
+    ),
+    "two kinds of mixed precision": (
+        {"trainer.use_amp": True, "trainer.precision": "bf16"},
+        ['trainer.use_amp: asks for fp16, but precision says "bf16"; remove one of them'],
     ),
     "metric the head does not compute": (
         {"trainer.validation_metric": "+f2"},

@@ -57,9 +57,11 @@ def run(args: argparse.Namespace) -> int:
     batch_size = args.batch_size or (parts.validation_data_loader or parts.data_loader).batch_size
     predictor = Predictor(trained, batch_size=batch_size, cuda_device=args.cuda_device)
     all_metrics: dict[str, Any] = {}
+    stems = [Path(name).stem for name in files]
     for name, metrics_file, predictions_file in zip(files, metrics_files, prediction_files, strict=True):
         evaluation = predictor.evaluate(name)
-        prefix = f"{Path(name).stem}_" if len(files) > 1 else ""
+        stem = Path(name).stem
+        prefix = "" if len(files) == 1 else f"{stem}_" if stems.count(stem) == 1 else f"{name}_"
         all_metrics |= {f"{prefix}{key}": value for key, value in evaluation.scores.items()}
         if metrics_file:
             write_json(Path(metrics_file), evaluation.scores)

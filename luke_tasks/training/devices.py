@@ -8,14 +8,14 @@ from typing import Any
 
 import torch
 
-from luke_tasks.errors import TrainingError
+from luke_tasks.errors import DeviceError
 
 
 def make_accelerator(cuda_device: int | None, precision: str) -> Any:
     """An Accelerator for one process on the chosen device.
 
     Raises:
-        TrainingError: a GPU is asked for that is not there.
+        DeviceError: a GPU is asked for that is not there.
     """
     from accelerate import Accelerator
     from accelerate.state import AcceleratorState
@@ -29,15 +29,15 @@ def make_accelerator(cuda_device: int | None, precision: str) -> Any:
 
 
 def check_device(cuda_device: int) -> None:
-    """Raises TrainingError when there is no such GPU."""
+    """Raises DeviceError when there is no such GPU."""
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if cuda_device >= count:
-        raise TrainingError(f"cuda_device: GPU {cuda_device} was asked for, but torch sees {count} GPU(s) here; "
+        raise DeviceError(f"cuda_device: GPU {cuda_device} was asked for, but torch sees {count} here, counted from 0; "
                             "-1 is the CPU")  # fmt: skip
 
 
 def choose_device(cuda_device: int | None) -> torch.device:
-    """-1 is the CPU, None the first GPU if there is one. Raises TrainingError when there is no such GPU."""
+    """-1 is the CPU, None the first GPU if there is one. Raises DeviceError when there is no such GPU."""
     if cuda_device is None:
         cuda_device = 0 if torch.cuda.is_available() else -1
     if cuda_device < 0:

@@ -46,7 +46,11 @@ from luke_tasks.training.optimization import LearningRateScheduler, Optimizer, t
 logger = logging.getLogger(__name__)
 
 MetricName = Annotated[
-    str, Check(lambda name: len(name) > 1 and name[0] in "+-", '"+" (higher is better) or "-" and a metric\'s name')
+    str,
+    Check(
+        lambda name: len(name) > 1 and name[0] in "+-",
+        '"+" (higher is better) or "-" (lower is better) and a metric\'s name, such as "+f1"',
+    ),
 ]
 Device = Annotated[int, Check(lambda index: index >= -1, "-1 (the CPU) or the index of a GPU")]
 
@@ -134,6 +138,12 @@ class Trainer:
         self.moving_average = moving_average
         self.callbacks = callbacks or []
 
+    @classmethod
+    def config_faults(cls, values: dict[str, Any]) -> Iterator[tuple[str, str]]:
+        """The two ways to ask for mixed precision must agree."""
+        if values["use_amp"] and values["precision"] == "bf16":
+            yield "use_amp", 'asks for fp16, but precision says "bf16"; remove one of them'
+
     def train(
         self,
         model: Model,
@@ -205,6 +215,9 @@ class _Run:
         self.model.train()
         self.epoch_words, began = 0, time.monotonic()
         title = f"epoch {state.epoch + 1}/{trainer.num_epochs}"
+        best = state.best_scores.get(trainer.validation_metric[1:])
+        if best is not None:
+            title += f" (best {trainer.validation_metric[1:]} {best:.4f})"
         left = self.steps_per_epoch - math.ceil(state.batches_done / trainer.num_gradient_accumulation_steps)
         with (
             self.step_log.open("a", buffering=1, encoding="utf-8") as log,  # line by line
