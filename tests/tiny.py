@@ -10,7 +10,9 @@ arguments override the config. `architecture` names another class of `transforme
 from __future__ import annotations
 
 import importlib.metadata
+import itertools
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -95,18 +97,17 @@ def tiny_bert(directory: Path, *, architecture: str = "BertModel", **overrides: 
     """A BERT as `bert-base-uncased`: WordPiece, two segments, positions from 0."""
     directory.mkdir(parents=True, exist_ok=True)
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    letters = sorted("abcdefghijklmnopqrstuvwxyz0123456789.,;'")
+    words = sorted({word for text in TEXT for word in text.lower().split() if word.isascii() and len(word) > 2})
+    pieces = [*special, *letters, *(f"##{letter}" for letter in letters), *words]
+    pairs = (f"##{left}{right}" for left in letters for right in letters)
+    pieces += itertools.islice(pairs, 150 - len(pieces))
+    tokenizer = Tokenizer(models.WordPiece({piece: i for i, piece in enumerate(pieces)}, unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    trainer = trainers.WordPieceTrainer(
-        vocab_size=150, special_tokens=special, show_progress=False,
-        initial_alphabet=list("abcdefghijklmnopqrstuvwxyz0123456789.,;'"),
-    )  # fmt: skip
-    tokenizer.train_from_iterator(TEXT, trainer)
     tokenizer.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
     tokenizer.save(str(directory / "tokenizer.json"))
-    pieces = sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])
-    (directory / "vocab.txt").write_text("".join(f"{piece}\n" for piece, _ in pieces), encoding="utf-8")
+    (directory / "vocab.txt").write_text("".join(f"{piece}\n" for piece in pieces), encoding="utf-8")
     _write_json(directory / "tokenizer_config.json", {"tokenizer_class": "BertTokenizer", "do_lower_case": True})
     config = {
         **SIZES, "vocab_size": len(pieces), "max_position_embeddings": 64, "type_vocab_size": 2, "pad_token_id": 0,
@@ -128,24 +129,45 @@ def randomise(model: torch.nn.Module, seed: int = 0) -> None:
 def _byte_level_files(directory: Path, *, tokenizer_class: str, added: list[str]) -> int:
     """Write `vocab.json`, `merges.txt`, `added_tokens.json`, `tokenizer_config.json`; return the number of words."""
     directory.mkdir(parents=True, exist_ok=True)
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
-    trainer = trainers.BpeTrainer(
-        vocab_size=340, special_tokens=SPECIAL, show_progress=False,
-        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
-    )  # fmt: skip
-    tokenizer.train_from_iterator(TEXT, trainer)
-    model = json.loads(tokenizer.to_str())["model"]
-    vocab = {**model["vocab"], "<mask>": len(model["vocab"])}
-    merges = [merge if isinstance(merge, str) else " ".join(merge) for merge in model["merges"]]
+    words = [word for text in TEXT for word in _byte_level_words(text)]
+    merges = _learn_merges(words, number=80)
+    pieces = [*SPECIAL, *sorted(pre_tokenizers.ByteLevel.alphabet()), *("".join(pair) for pair in merges)]
+    vocab = {piece: index for index, piece in enumerate([*pieces, "<mask>"])}
     _write_json(directory / "vocab.json", vocab)
-    (directory / "merges.txt").write_text("#version: 0.2\n" + "".join(f"{m}\n" for m in merges), encoding="utf-8")
+    lines = ["#version: 0.2", *(" ".join(merge) for merge in merges), ""]
+    (directory / "merges.txt").write_text("\n".join(lines), encoding="utf-8")
     if added:
         _write_json(directory / "added_tokens.json", {token: len(vocab) + i for i, token in enumerate(added)})
         _tokenizer_config(directory, tokenizer_class, additional_special_tokens=added)
     else:
         _tokenizer_config(directory, tokenizer_class)
     return len(vocab) + len(added)
+
+
+def _byte_level_words(text: str) -> list[str]:
+    return [word for word, _ in pre_tokenizers.ByteLevel(add_prefix_space=True).pre_tokenize_str(text)]
+
+
+def _learn_merges(words: list[str], *, number: int) -> list[tuple[str, str]]:
+    """Byte-pair encoding's merges, the same ones each time (the Rust trainer breaks ties by chance)."""
+    split = [tuple(word) for word in words]
+    merges: list[tuple[str, str]] = []
+    for _ in range(number):
+        pairs = Counter(pair for word in split for pair in itertools.pairwise(word))
+        best = min(pairs, key=lambda pair: (-pairs[pair], pair))
+        merges.append(best)
+        split = [_merged(word, best) for word in split]
+    return merges
+
+
+def _merged(word: tuple[str, ...], pair: tuple[str, str]) -> tuple[str, ...]:
+    pieces = list(word)
+    index = 0
+    while index < len(pieces) - 1:
+        if (pieces[index], pieces[index + 1]) == pair:
+            pieces[index : index + 2] = ["".join(pair)]
+        index += 1
+    return tuple(pieces)
 
 
 def _tokenizer_config(directory: Path, tokenizer_class: str, **more: Any) -> None:

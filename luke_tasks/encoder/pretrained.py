@@ -18,6 +18,8 @@ import torch
 from torch import Tensor
 
 from luke_tasks.data.hub import SPECIAL_ENTITIES, read_entity_vocab, read_json
+from luke_tasks.data.sentencepiece import SentencePieceModel
+from luke_tasks.data.tokenizer import SENTENCEPIECE_FILE
 from luke_tasks.encoder.weights import Weights
 from luke_tasks.errors import CheckpointError
 from luke_tasks.files import write_json
@@ -283,6 +285,8 @@ def _word_vocab(directory: Path) -> dict[str, int]:
     for name in ("vocab.json", "added_tokens.json"):
         if (directory / name).exists():
             vocab.update(read_json(directory / name))
+    if (directory / SENTENCEPIECE_FILE).exists():
+        vocab["<mask>"] = len(SentencePieceModel.read(directory / SENTENCEPIECE_FILE).pieces) + 1  # fairseq's numbering
     if (directory / "tokenizer.json").exists():
         tokenizer = read_json(directory / "tokenizer.json")
         pieces = tokenizer.get("model", {}).get("vocab", {})
