@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,22 +14,26 @@ import numpy as np
 import torch
 
 from luke_tasks import config as config_files
+from luke_tasks.data.features import Features
 from luke_tasks.data.labels import Labels
 from luke_tasks.data.tokenizer import Tokenizer
 from luke_tasks.encoder.encoder import Encoder
 from luke_tasks.errors import ConfigError, Fault, LukeTasksError
 from luke_tasks.experiment_config import CheckedConfig, ExperimentConfig, check_config, read_config
 from luke_tasks.files import write_json
-from luke_tasks.heads.head import Model
+from luke_tasks.heads.head import Head, Model
 from luke_tasks.readers.reader import Reader
+from luke_tasks.schema import nearest
 from luke_tasks.training import archive
 from luke_tasks.training.checkpoint import load_weights
-from luke_tasks.training.devices import choose_device
-from luke_tasks.training.trainer import TrainingData
+from luke_tasks.training.devices import check_precision, choose_device
+from luke_tasks.training.evaluation import Runner, evaluate
+from luke_tasks.training.trainer import Trainer, TrainingData
 
 logger = logging.getLogger(__name__)
 
-__all__ = ["CheckedConfig", "ExperimentConfig", "Trained", "check_config", "load_trained", "read_config", "train"]
+__all__ = ["CheckedConfig", "Experiment", "ExperimentConfig", "Trained", "build", "check_config", "load_trained",
+           "read_config"]  # fmt: skip
 
 
 @dataclass
@@ -49,20 +54,69 @@ class Trained:
 # -- building -------------------------------------------------------------------------------------------------------
 
 
-def train(
-    config: CheckedConfig, run_dir: Path, *, recover: bool = False, plain_progress: bool = False, dry_run: bool = False
-) -> dict[str, Any]:
-    """Read the data, build the model, train it, and leave metrics and archive in `run_dir`.
+@dataclass
+class Experiment:
+    """A config's parts, built, and its data, read: ready to train. Nothing has been written yet."""
 
-    Args:
-        recover: go on from the newest checkpoint in `run_dir`.
-        dry_run: stop before the first step, having read and built everything.
-    Returns:
-        The metrics, as `metrics.json` holds them.
+    config: CheckedConfig
+    tokenizer: Tokenizer
+    labels: Labels
+    model: Model
+    trainer: Trainer
+    data: TrainingData
+    test: tuple[Sequence[Any], Sequence[Features]] | None
+
+    def train(self, run_dir: Path, *, recover: bool = False, plain_progress: bool = False) -> dict[str, Any]:
+        """Train, and leave metrics and archive in `run_dir`.
+
+        Args:
+            recover: go on from the newest checkpoint in `run_dir`.
+        Returns:
+            The metrics, as `metrics.json` holds them.
+        Raises:
+            LukeTasksError: recovering, but the data are no longer those of the run.
+        """
+        parts = self.config.parts
+        if recover:
+            self._check_same_labels(run_dir)
+        if not (recover and (run_dir / "meta.json").exists()):
+            write_run_files(run_dir, self.config, self.tokenizer, self.labels, self.model.encoder)
+        metrics = self.trainer.train(
+            self.model, self.data, run_dir=run_dir, seed=parts.random_seed, recover=recover,
+            config=self.config.resolved, plain_progress=plain_progress,
+        )  # fmt: skip
+        if parts.evaluate_on_test and self.test is not None:
+            load_weights(self.model, run_dir / archive.BEST_WEIGHTS_NAME)
+            runner = Runner.of(
+                self.model, batch_size=self.data.validation_batch_size, pad_id=self.data.pad_id,
+                device=choose_device(self.trainer.cuda_device),
+            )  # fmt: skip
+            scores = evaluate(runner, *self.test).scores
+            metrics = {**metrics, **{f"test_{name}": value for name, value in scores.items()}}
+        write_json(run_dir / "metrics.json", metrics)
+        archive.write_archive(run_dir)
+        return metrics
+
+    def _check_same_labels(self, run_dir: Path) -> None:
+        if (run_dir / "vocabulary").exists():
+            labels = Labels.load(run_dir / "vocabulary")
+            if labels != self.labels:
+                raise LukeTasksError(
+                    f"{run_dir}: the data have changed since this run began: its labels were {', '.join(labels)}, now "
+                    f"they are {', '.join(self.labels)}; restore the data, or start a new run"
+                )
+
+
+def build(config: CheckedConfig) -> Experiment:
+    """Read the data and build the model, in this order: tokenizer, readers, encoder, data, labels, head.
+
+    Raises:
+        LukeTasksError: a part cannot be built, a file cannot be read, or a label of the validation or test data has
+            no place in the model; all before anything is written.
     """
     parts = config.parts
     trainer = parts.trainer.build()
-    choose_device(trainer.cuda_device)  # a GPU that is not there is said before the data are read
+    check_precision(choose_device(trainer.cuda_device), trainer.precision)
     seed_everything(parts)
     encoder_values = parts.model.encoder.values
     tokenizer = Tokenizer.from_pretrained(
@@ -71,24 +125,26 @@ def train(
     )
     reader = parts.dataset_reader.build(tokenizer=tokenizer)
     validation_reader = (parts.validation_dataset_reader or parts.dataset_reader).build(tokenizer=tokenizer)
+    encoder = parts.model.encoder.build()
+    check_window(reader, encoder)
 
     paths = {"train": (reader, parts.train_data_path), "validation": (validation_reader, parts.validation_data_path),
              "test": (validation_reader, parts.test_data_path)}  # fmt: skip
     sets = {name: _read_set(name, own_reader, path) for name, (own_reader, path) in paths.items() if path is not None}
     labels = _make_labels(parts, reader, {name: examples for name, (examples, _) in sets.items()})
-
-    encoder = parts.model.encoder.build()
-    check_window(reader, encoder)
+    for _, features in sets.values():
+        for feature in features:
+            feature.targets(labels)  # a label without a place in the model is said now, not after an epoch
     head = parts.model.head.build(hidden_size=encoder.hidden_size, labels=labels)
+    _check_metric(trainer, head)
+
     model = Model(encoder=encoder, head=head)
     logger.info("model: %s parameters", f"{sum(p.numel() for p in model.parameters()):,}")
-    if dry_run:
-        logger.info("dry run: everything is read and built; nothing is trained or written")
-        return {}
-
-    write_run_files(run_dir, config, tokenizer, labels, encoder)
     validation_loader = parts.validation_data_loader or parts.data_loader
     validation_examples, validation_features = sets.get("validation", ((), ()))
+    if parts.data_loader.num_batches(len(sets["train"][1])) == 0:
+        raise ConfigError([Fault("data_loader.drop_last", f"the {len(sets['train'][1])} windows of the training data "
+                                 f"make no full batch of {parts.data_loader.batch_size}")])  # fmt: skip
     data = TrainingData(
         features=sets["train"][1],
         loader=parts.data_loader,
@@ -98,15 +154,16 @@ def train(
         validation_features=validation_features,
         validation_batch_size=validation_loader.batch_size,
     )
-    metrics = trainer.train(
-        model, data, run_dir=run_dir, seed=parts.random_seed, recover=recover, config=config.resolved,
-        plain_progress=plain_progress,
-    )  # fmt: skip
-    if parts.evaluate_on_test:
-        metrics = {**metrics, **_test_scores(run_dir, model, sets["test"], validation_loader.batch_size, tokenizer)}
-    write_json(run_dir / "metrics.json", metrics)
-    archive.write_archive(run_dir)
-    return metrics
+    return Experiment(config, tokenizer, labels, model, trainer, data, sets.get("test"))
+
+
+def _check_metric(trainer: Trainer, head: Head) -> None:
+    """Raises ConfigError when `validation_metric` names a label that is not there."""
+    known = (*head.scores(head.make_metrics()), "loss")
+    name = trainer.validation_metric[1:]
+    if name not in known:
+        message = f"no such score: {name!r}{nearest(name, known)} (computed: {', '.join(known)})"
+        raise ConfigError([Fault("trainer.validation_metric", message)])
 
 
 def seed_everything(parts: ExperimentConfig) -> None:
@@ -126,14 +183,14 @@ def check_window(reader: Reader, encoder: Encoder) -> None:
 def write_run_files(
     run_dir: Path, config: CheckedConfig, tokenizer: Tokenizer, labels: Labels, encoder: Encoder
 ) -> None:
-    """What a run's directory and its archive hold besides weights and metrics."""
+    """What a run's directory and its archive hold besides weights and metrics; `meta.json` says they are complete."""
     run_dir.mkdir(parents=True, exist_ok=True)
     write_json(run_dir / "config.json", config.resolved)
-    write_json(run_dir / "meta.json", archive.meta())
     labels.save(run_dir / "vocabulary")
     tokenizer.save(run_dir / "tokenizer")
     (run_dir / "encoder").mkdir(exist_ok=True)
     encoder.save_config(run_dir / "encoder")
+    write_json(run_dir / "meta.json", archive.meta())
 
 
 def _read_set(name: str, reader: Reader, path: str) -> tuple[Sequence[Any], Sequence[Any]]:
@@ -149,21 +206,17 @@ def _read_set(name: str, reader: Reader, path: str) -> tuple[Sequence[Any], Sequ
 def _make_labels(parts: ExperimentConfig, reader: Reader, sets: dict[str, Sequence[Any]]) -> Labels:
     if parts.vocabulary is not None and parts.vocabulary.directory is not None:
         return Labels.load(Path(parts.vocabulary.directory))
+    counts = {name: Counter(label for example in examples for label in reader.labels_of(example))
+              for name, examples in sets.items()}  # fmt: skip
+    unseen = [label for count in counts.values() for label in count if label not in counts["train"]]
+    for label in dict.fromkeys(unseen):
+        logger.warning("label %r is in the validation or test data only: nothing can learn it", label)
     chosen: Iterable[str] = parts.datasets_for_vocab_creation or sets
-    return Labels.count(
-        label for name in chosen if name in sets for example in sets[name] for label in reader.labels_of(example)
-    )
-
-
-def _test_scores(
-    run_dir: Path, model: Model, test: tuple[Any, Any], batch_size: int, tokenizer: Tokenizer
-) -> dict[str, float]:
-    from luke_tasks.training.evaluation import Runner, evaluate
-
-    load_weights(model, run_dir / archive.BEST_WEIGHTS_NAME)
-    device = next(model.parameters()).device
-    runner = Runner.of(model, batch_size=batch_size, pad_id=tokenizer.special.pad, device=device)
-    return {f"test_{name}": value for name, value in evaluate(runner, *test).scores.items()}
+    labels = Labels.count(label for name in chosen if name in sets for label in counts[name].elements())
+    if len(labels) < 2:
+        raise LukeTasksError(f"{parts.train_data_path}: the data hold one label only ({', '.join(labels)}): nothing "
+                             "can be learned from them")  # fmt: skip
+    return labels
 
 
 # -- archives -------------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import inspect
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
@@ -129,6 +130,15 @@ def _faults_between_parts(values: dict[str, Any], for_training: bool) -> Iterato
     model, trainer = values.get("model"), values.get("trainer")
     head = model.values.get("head") if isinstance(model, Spec) else None
     encoder = model.values.get("encoder") if isinstance(model, Spec) else None
+    if isinstance(encoder, Spec):
+        taken = inspect.signature(encoder.builder).parameters
+        lacking = [name for name in ("pretrained", "load_weights") if name not in taken]
+        if lacking:
+            yield Fault(
+                "model.encoder.type",
+                f'"{encoder.type_name}" could not be loaded from an archive: its constructor lacks '
+                f"{' and '.join(lacking)} (see the docstring of luke_tasks.encoder.encoder.Encoder)",
+            )
     if isinstance(head, Spec):
         yield from _head_faults(head, encoder)
         for key in ("dataset_reader", "validation_dataset_reader"):

@@ -15,27 +15,43 @@ _PARTIAL = ".partial"
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a path to write a file to; when the block ends well, it takes the place of `path` in one step."""
+    """Give a path to write a file to; when the block ends well, it takes the place of `path` in one step.
+
+    A link is followed. A device or a pipe (`/dev/stdout`) is written to as it is.
+    """
+    path = path.resolve()
+    if path.exists() and not path.is_file():
+        yield path
+        return
     partial = path.with_name(path.name + _PARTIAL)
-    yield partial
-    _flush(partial)
-    partial.replace(path)
+    try:
+        yield partial
+        _flush(partial)
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
     _flush(path.parent)
 
 
 @contextmanager
 def new_directory(path: Path) -> Iterator[Path]:
-    """Give an empty directory to fill; when the block ends well, it becomes `path` (replacing it) in one step."""
+    """Give an empty directory to fill; when the block ends well, it becomes `path`, in one step if `path` is new.
+
+    Where there is a `path` already, it is kept, and what was written is dropped: a checkpoint's name says all that is
+    in it.
+    """
     partial = path.with_name(path.name + _PARTIAL)
     if partial.exists():
         shutil.rmtree(partial)
     partial.mkdir(parents=True)
     yield partial
-    for file in partial.iterdir():
+    for file in (*partial.iterdir(), partial):
         _flush(file)
     if path.exists():
-        shutil.rmtree(path)
-    partial.rename(path)
+        shutil.rmtree(partial)
+    else:
+        partial.rename(path)
     _flush(path.parent)
 
 

@@ -30,6 +30,7 @@ class Predictor:
     def __init__(self, trained: Trained, *, batch_size: int = 32, cuda_device: int | None = None) -> None:
         self.trained = trained
         self.reader = trained.reader
+        self.batch_size = batch_size
         device = choose_device(cuda_device)
         self._runner = Runner.of(trained.model, batch_size=batch_size, pad_id=trained.pad_id, device=device)
 
@@ -51,11 +52,13 @@ class Predictor:
             return self([inputs])[0]
         records = (item if isinstance(item, dict) else {"text": item} for item in inputs)
         examples = [self.reader.parse_input(record, f"input {index}") for index, record in enumerate(records)]
-        return [prediction for _, prediction in self.predict_examples(examples)]
+        predictions = [prediction for _, prediction in self.predict_examples(examples)]
+        self.reader.report_dropped("input")
+        return predictions
 
     def predict_examples(self, examples: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
-        """Examples with their predictions, in order, streamed."""
-        return predict(self._runner, examples, self.reader.encode)
+        """Examples with their predictions, in order, streamed: `batch_size` examples at a time."""
+        return predict(self._runner, examples, self.reader.encode, chunk_size=self.batch_size)
 
     def evaluate(self, path: str | Path) -> Evaluation:
         """Score the model on a file of the dataset's format. Raises DataError on the first bad record."""

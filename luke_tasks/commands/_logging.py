@@ -5,26 +5,43 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from logging.handlers import MemoryHandler
 from pathlib import Path
+
+_KEPT_RECORDS = 10_000
 
 
 def log_to_terminal() -> None:
-    """Messages of luke-tasks, as they are, on standard error; other libraries' only from warnings on."""
+    """Messages of luke-tasks, as they are, on standard error; other libraries' only from warnings on.
+
+    They are also kept, so that `log_to_file` can write those that came before there was a file.
+    """
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Plain())
+    handler.addFilter(lambda record: not getattr(record, "file_only", False))
     close_log_files()
     root = logging.getLogger()
-    root.handlers = [handler]
+    root.handlers = [handler, MemoryHandler(_KEPT_RECORDS, flushLevel=logging.CRITICAL + 1)]
     root.setLevel(logging.WARNING)
     logging.getLogger("luke_tasks").setLevel(logging.INFO)
 
 
 def log_to_file(run_dir: Path) -> None:
-    """Also into `run_dir/out.log`, appended to."""
+    """Also into `run_dir/out.log`, appended to: what was kept so far, and what comes."""
     handler = logging.FileHandler(run_dir / "out.log", encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    logging.getLogger().addHandler(handler)
+    root = logging.getLogger()
+    for keeper in [keeper for keeper in root.handlers if isinstance(keeper, MemoryHandler)]:
+        root.removeHandler(keeper)
+        keeper.setTarget(handler)
+        keeper.close()
+    root.addHandler(handler)
+
+
+def log_to_file_only(message: str) -> None:
+    """Into `out.log`, but not on the terminal, where it stands already."""
+    logging.getLogger("luke_tasks").error(message, extra={"file_only": True})
 
 
 def close_log_files() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Load, score each file, print."""
     log_to_terminal()
-    files = [name for name in args.input_file.split(",") if name]
+    files = [name.strip() for name in args.input_file.split(",") if name.strip()]
     if not files:
         raise LukeTasksError("no file to score on; name one, or several with commas between")
     metrics_files = output_names(args.output_file, files, args.auto_names in ("METRICS", "ALL"), ".outputs")
@@ -80,13 +81,18 @@ def output_names(given: str | None, inputs: list[str], automatic: bool, suffix: 
         LukeTasksError: other than one for each input was given.
     """
     if automatic:
-        return [str(Path(name).with_suffix(suffix)) for name in inputs]
-    if given is None:
+        names = [str(Path(name).with_suffix(suffix)) for name in inputs]
+    elif given is None:
         return [None] * len(inputs)
-    names: list[str | None] = [name for name in given.split(",") if name]
+    else:
+        names = [name for name in given.split(",") if name]
     if len(names) != len(inputs):
         raise LukeTasksError(f"{len(inputs)} input file(s) need as many output files, found {len(names)}: {given}")
-    return names
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise LukeTasksError(f"two input files would write the same output file: {', '.join(twice)}; name the output "
+                             "files yourself")  # fmt: skip
+    return list(names)
 
 
 def write_lines(path: Path, records: Iterable[dict[str, Any]]) -> None:

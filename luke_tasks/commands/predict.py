@@ -30,7 +30,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("input_file", help='lines of text or of JSON, e.g. {"text": "..."}; - is standard input')
     parser.add_argument("--use-dataset-reader", action="store_true", help="the input is in the dataset's own format")
     parser.add_argument("--output-file", metavar="FILE", help="write here instead of standard output")
-    parser.add_argument("--batch-size", type=int, default=32, metavar="N", help="windows run at once (default 32)")
+    parser.add_argument("--batch-size", type=int, default=32, metavar="N",
+                        help="inputs answered at once (default 32; 1 answers each line as it comes)")  # fmt: skip
     parser.add_argument("--silent", action="store_true", help="print nothing on standard output")
 
 
@@ -69,18 +70,15 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _parse_lines(reader: Reader, input_file: str) -> Iterator[Any]:
-    """An example for each line that is not blank."""
+    """An example for each line that is not blank. Lines are UTF-8 whatever the terminal's own encoding is."""
+    name = "standard input" if input_file == "-" else input_file
     with ExitStack() as stack:
-        lines = sys.stdin if input_file == "-" else stack.enter_context(open(input_file, encoding="utf-8-sig"))
-        name = "standard input" if input_file == "-" else input_file
-        number = 0
-        while True:
-            number += 1
+        lines = sys.stdin.buffer if input_file == "-" else stack.enter_context(open(input_file, "rb"))
+        for number, line in enumerate(lines, start=1):
             try:
-                line = lines.readline()
+                text = line.decode("utf-8").removeprefix("\ufeff" if number == 1 else "")
             except UnicodeDecodeError as error:
-                raise DataError(f"{name}:{number}: not UTF-8 text ({error.reason})") from None
-            if not line:
-                return
-            if line.strip():
-                yield reader.parse_line(line, f"{name}:{number}")
+                shown = f"byte 0x{line[error.start]:02x}"
+                raise DataError(f"{name}:{number}: {shown} is not UTF-8; save the text as UTF-8") from None
+            if text.strip():
+                yield reader.parse_line(text, f"{name}:{number}")

@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from luke_tasks.commands._logging import close_log_files, log_to_file, log_to_terminal
+from luke_tasks.commands._logging import log_to_file, log_to_file_only, log_to_terminal
 from luke_tasks.errors import ConfigError, Fault, LukeTasksError, describe, join_path
 from luke_tasks.training.archive import read_config
 
@@ -40,25 +41,25 @@ def run(args: argparse.Namespace) -> int:
     config = experiment.read_config(args.config, args.overrides, args.include_package)
     run_dir = Path(args.serialization_dir)
     if not args.dry_run:
-        prepare_run_dir(run_dir, config.resolved, force=args.force, recover=args.recover)
-        log_to_file(run_dir)
+        check_run_dir(run_dir, config.resolved, force=args.force, recover=args.recover)
+    built = experiment.build(config)
+    if args.dry_run:
+        logger.info("dry run: everything is read and built; nothing is trained or written")
+        return 0
+    make_run_dir(run_dir, force=args.force)  # from here on: what was wrong with the request has been said
+    log_to_file(run_dir)
     try:
-        metrics = experiment.train(
-            config, run_dir, recover=args.recover, plain_progress=args.file_friendly_logging, dry_run=args.dry_run
-        )
+        metrics = built.train(run_dir, recover=args.recover, plain_progress=args.file_friendly_logging)
     except BaseException as error:
-        logger.debug("%s: %s", type(error).__name__, error)
-        if not args.dry_run:
-            remove_if_nothing_trained(run_dir)
+        log_to_file_only(f"{type(error).__name__}: {error}")
         raise
-    if metrics:
-        print(json.dumps(metrics, indent=2, ensure_ascii=False))
-        logger.info("archive: %s", run_dir / "model.tar.gz")
+    print(json.dumps(metrics, indent=2, ensure_ascii=False))
+    logger.info("archive: %s", run_dir / "model.tar.gz")
     return 0
 
 
-def prepare_run_dir(run_dir: Path, resolved: dict[str, object], *, force: bool, recover: bool) -> None:
-    """Make the run's directory, or see that the one there may be used.
+def check_run_dir(run_dir: Path, resolved: dict[str, object], *, force: bool, recover: bool) -> None:
+    """See that a run may use this directory.
 
     Raises:
         LukeTasksError: there is something in it and neither `force` nor `recover` was given, or it is no run.
@@ -66,6 +67,10 @@ def prepare_run_dir(run_dir: Path, resolved: dict[str, object], *, force: bool, 
     """
     if run_dir.exists() and not run_dir.is_dir():
         raise LukeTasksError(f"{run_dir}: is a file; expected a directory for -s")
+    parent = next(folder for folder in run_dir.absolute().parents if folder.exists())
+    if not (parent.is_dir() and os.access(parent, os.W_OK)):
+        why = "is not a directory" if not parent.is_dir() else "may not be written to"
+        raise LukeTasksError(f"{run_dir}: cannot be made, for {parent} {why}")
     occupied = run_dir.is_dir() and any(run_dir.iterdir())
     if occupied and not _is_run(run_dir):
         advice = "-f would delete it; remove it yourself, or choose another -s" if force else "choose another -s"
@@ -75,11 +80,15 @@ def prepare_run_dir(run_dir: Path, resolved: dict[str, object], *, force: bool, 
                              "-f replaces it, or choose another -s")  # fmt: skip
     if recover and not occupied:
         raise LukeTasksError(f"{run_dir}: there is no run to go on with; leave -r out to start one")
-    if occupied and force:
-        shutil.rmtree(run_dir)
     if recover and (run_dir / "config.json").exists():
         _check_same_config(read_config(run_dir / "config.json"), resolved)
+
+
+def make_run_dir(run_dir: Path, *, force: bool) -> None:
+    """Make the directory, removing the run in it when `force` says so. Raises LukeTasksError when it cannot."""
     try:
+        if force and run_dir.exists():
+            shutil.rmtree(run_dir)
         run_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise LukeTasksError(f"{run_dir}: cannot be made: {error.strerror}") from None
@@ -89,13 +98,6 @@ def _is_run(directory: Path) -> bool:
     """Whether a training made this directory: it begins with the log, then writes the config."""
     names = {path.name for path in directory.iterdir()}
     return names == {"out.log"} or ("config.json" in names and not names.isdisjoint({"out.log", "meta.json"}))
-
-
-def remove_if_nothing_trained(run_dir: Path) -> None:
-    """A run that failed before its first step leaves no directory behind to block the next try."""
-    if run_dir.is_dir() and {path.name for path in run_dir.iterdir()} <= {"out.log"}:
-        close_log_files()
-        shutil.rmtree(run_dir)
 
 
 def _check_same_config(old: dict[str, object], new: dict[str, object]) -> None:

@@ -17,6 +17,7 @@ _WORD = re.compile(
     rf"|[{_UNSPACED}]{_MARK}*"
     rf"|{_CLITIC}"  # Lee 's
     r"|(?:[A-Za-z]\.){2,}(?!\w)"  # U.S.
+    r"|(?:Mr|Mrs|Ms|Dr|Prof|St|Gen|Col|Sgt|Rev|Sen|Gov|Jr|Sr|Inc|Ltd|Corp|Co)\.(?=\s)"  # one word, as in CoNLL data
     rf"|{_LETTERS}(?:(?!{_CLITIC})[-.,:/@&'’+]{_LETTERS})*"  # words, with inner marks: 3.5, well-known, AT&T, O'Brien
     rf"|\S{_MARK}*"
 )

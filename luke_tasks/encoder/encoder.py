@@ -22,7 +22,12 @@ class EncoderOutput:
 
 
 class Encoder(Registrable, nn.Module, ABC):
-    """Base of encoders. `model.encoder` in a config."""
+    """Base of encoders. `model.encoder` in a config.
+
+    The constructor that is registered takes `pretrained: str`, whose tokenizer is used unless the config's top level
+    names another, and `load_weights: Provided[bool] = True`; with False, `pretrained` is a folder where `save_config`
+    wrote, and the weights come later. That is how archives load.
+    """
 
     default_implementation = "luke"
 

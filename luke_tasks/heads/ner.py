@@ -140,7 +140,8 @@ class NerHead(Head):
         return found
 
     def make_metrics(self) -> Metrics:
-        return {"spans": SpanF1(), "accuracy": Accuracy()}
+        types = sorted(label for label in self.labels if label != NON_ENTITY)
+        return {"spans": SpanF1(types), "accuracy": Accuracy()}
 
     def update_metrics(
         self, metrics: Metrics, example: NerExample, windows: Sequence[Window], prediction: NerPrediction

@@ -22,12 +22,15 @@ class LabelledSpan(Protocol):
 class SpanF1(Metric):
     """Exact-match scores over documents, micro-averaged, and per type under `precision-TYPE`, `recall-TYPE`, `f1-TYPE`.
 
+    The types given are always reported, with 0 where there is neither a gold nor a predicted one; others when met.
+
     Every gold entity of the file counts, also one the reader could not offer as a candidate (longer than
     `max_mention_length`, or cut by the window): it is a missed entity. The original system left those out of its gold
     set, so its recall is higher by their share; they are logged when the file is read.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, types: Iterable[str] = ()) -> None:
+        self.types = tuple(types)
         self.reset()
 
     def reset(self) -> None:
@@ -43,7 +46,8 @@ class SpanF1(Metric):
         from seqeval.metrics import classification_report
         from seqeval.scheme import IOB2
 
-        scores = dict.fromkeys(("precision", "recall", "f1"), 0.0)
+        names = ("precision", "recall", "f1")
+        scores = dict.fromkeys([*names, *(f"{name}-{label}" for label in self.types for name in names)], 0.0)
         if not any(tag != "O" for tags in (*self._gold, *self._predicted) for tag in tags):
             return scores
         report = classification_report(

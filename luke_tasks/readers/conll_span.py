@@ -8,6 +8,7 @@ over several windows of the same words.
 
 from __future__ import annotations
 
+import logging
 import math
 import re
 from bisect import bisect_right
@@ -24,9 +25,11 @@ from luke_tasks.data.labels import Labels
 from luke_tasks.data.text import SENTENCE_END, split_lines, split_words
 from luke_tasks.data.tokenizer import MASK_ENTITY, Tokenizer
 from luke_tasks.errors import DataError
-from luke_tasks.readers.reader import Reader, WindowLength, read_text, require_strings
+from luke_tasks.readers.reader import Reader, WindowLength, read_text, require_strings, require_text
 from luke_tasks.readers.tagging import Scheme, Span, Tag, detect_scheme, parse_tag, spans_of
-from luke_tasks.registry import PositiveInt, Provided
+from luke_tasks.registry import Encoding, PositiveInt, Provided
+
+logger = logging.getLogger(__name__)
 
 NON_ENTITY = "O"
 
@@ -105,7 +108,7 @@ class ConllSpanReader(Reader):
         max_entity_length: PositiveInt = 128,
         max_mention_length: PositiveInt = 16,
         iob_scheme: Scheme | Literal["detect"] = "detect",
-        encoding: str = "utf-8",
+        encoding: Encoding = "utf-8",
         context: Literal["document", "sentence"] = "document",
     ) -> None:
         super().__init__()
@@ -126,6 +129,7 @@ class ConllSpanReader(Reader):
         scheme = self.iob_scheme
         if scheme == "detect":
             scheme = detect_scheme(sentence for document in documents for sentence in document.tags)
+            logger.info("%s: tags read as %s", path, scheme.upper())
         for index, document in enumerate(documents):
             yield _labelled_example(f"doc{index}", document, scheme, str(path))
 
@@ -137,13 +141,15 @@ class ConllSpanReader(Reader):
     def parse_input(self, record: dict[str, Any], where: str) -> NerExample:
         """`{"text": ...}`, whose lines are sentences, or `{"words": [...]}`, one sentence; `"id"` is kept."""
         id = where if record.get("id") is None else str(record["id"])
+        if "words" in record and "text" in record:
+            raise DataError(f'{where}: give "text" or "words", not both')
         if "words" in record:
             words = list(require_strings(record["words"], where, "words"))
             return _plain_example(id, words, [(0, len(words))] if words else [])
-        text = record.get("text")
-        if not isinstance(text, str):
+        if "text" not in record:
             found = ", ".join(record) or "no key"
             raise DataError(f'{where}: expected "text" (a string) or "words" (a list of strings), found {found}')
+        text = require_text(record["text"], where, "text")
         offsets: list[tuple[int, int]] = []
         sentences = []
         for line_start, line_end in split_lines(text):

@@ -122,9 +122,24 @@ def read_text(path: str | Path, encoding: str) -> str:
     return text.removeprefix("\ufeff")
 
 
+def require_text(value: Any, where: str, field: str) -> str:
+    """`value` if it is a string that can be written as UTF-8, else a DataError that names `where` and `field`."""
+    if not isinstance(value, str):
+        raise DataError(f'{where}: "{field}" must be a string, found {json.dumps(value, ensure_ascii=False)[:60]}')
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError:
+        raise DataError(
+            f'{where}: "{field}" holds half a character (a lone \\ud800 to \\udfff): {value[:60]!r}'
+        ) from None
+    return value
+
+
 def require_strings(value: Any, where: str, field: str) -> Sequence[str]:
     """`value` if it is a list of strings that are not blank, else a DataError that names `where` and `field`."""
     if not isinstance(value, list) or not all(isinstance(item, str) and item.strip() for item in value):
         shown = json.dumps(value, ensure_ascii=False)[:60]
         raise DataError(f'{where}: "{field}" must be a list of words (strings that are not blank), found {shown}')
+    for item in value:
+        require_text(item, where, field)
     return value

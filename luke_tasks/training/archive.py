@@ -101,6 +101,8 @@ def _unpack(path: Path, directory: Path) -> None:
                 raise ArchiveError(f"{path}: unpacks to {size:,} bytes, and {directory} has not so much room; set "
                                    "TMPDIR to a folder that has")  # fmt: skip
             tar.extractall(directory, members=members, filter="data")
+    except PermissionError as error:
+        raise ArchiveError(f"{path}: cannot be read: {error.strerror}") from None
     except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
         raise ArchiveError(f"{path}: not a readable {ARCHIVE_NAME}, perhaps cut short ({error})") from None
 
@@ -109,7 +111,7 @@ def _check_parts(path: Path, directory: Path, weights: str) -> None:
     missing = [part for part in (*_PARTS, weights) if not (directory / part).exists()]
     if "weights.th" in [part.name for part in directory.iterdir()] and missing:
         raise ArchiveError(f"{path}: an archive of AllenNLP itself (weights.th), not of luke-tasks")
-    if missing and weights == BEST_WEIGHTS_NAME and (directory / "config.json").exists():
+    if missing and weights == BEST_WEIGHTS_NAME and (directory / "out.log").exists():
         raise ArchiveError(f"{path}: a run with no finished epoch yet (it has no {', '.join(missing)}); "
                            "finish it with `allennlp train ... --recover`")  # fmt: skip
     if missing:

@@ -39,6 +39,7 @@ _NAME = re.compile(r"checkpoint_epoch_(\d+)_step_(\d+)")
 class TrainState:
     """Where a run stands. With the tensors beside it in a checkpoint, all that resumes."""
 
+    num_windows: int = 0  # of the training data: a run goes on with the same data only
     epoch: int = 0  # the epoch in progress, from 0
     batches_done: int = 0  # of that epoch
     step: int = 0  # optimizer steps since the start

@@ -20,7 +20,8 @@ def make_accelerator(cuda_device: int | None, precision: str) -> Any:
     from accelerate import Accelerator
     from accelerate.state import AcceleratorState
 
-    AcceleratorState._reset_state()  # or a second run of this process could not have another precision
+    # Or a second run of this process could have neither another device nor another precision.
+    AcceleratorState._reset_state(reset_partial_state=True)
     on_cpu = cuda_device == -1 or (cuda_device is None and not torch.cuda.is_available())
     if not on_cpu and cuda_device is not None:
         check_device(cuda_device)
@@ -36,11 +37,20 @@ def check_device(cuda_device: int) -> None:
                             "-1 is the CPU")  # fmt: skip
 
 
+def check_precision(device: torch.device, precision: str) -> None:
+    """Raises DeviceError where a precision would do nothing."""
+    if device.type == "cpu" and precision == "fp16":
+        raise DeviceError('trainer.precision: "fp16" (and use_amp) needs a GPU, and this run is on the CPU; use "bf16" '
+                          'or "fp32"')  # fmt: skip
+
+
 def choose_device(cuda_device: int | None) -> torch.device:
     """-1 is the CPU, None the first GPU if there is one. Raises DeviceError when there is no such GPU."""
     if cuda_device is None:
         cuda_device = 0 if torch.cuda.is_available() else -1
-    if cuda_device < 0:
+    if cuda_device < -1:
+        raise DeviceError(f"cuda_device: expected -1 (the CPU) or the index of a GPU, found {cuda_device}")
+    if cuda_device == -1:
         return torch.device("cpu")
     check_device(cuda_device)
     return torch.device("cuda", cuda_device)

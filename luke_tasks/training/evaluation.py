@@ -75,12 +75,26 @@ def predict(
     *,
     chunk_size: int = 64,
 ) -> Iterator[tuple[Any, Any]]:
-    """Examples with their predictions, in order, as they come: at most `chunk_size` examples are held at a time."""
+    """Examples with their predictions, in order, as they come: at most `chunk_size` examples are held at a time.
+
+    When `examples` raises, the examples that came before are predicted first.
+    """
     stream = iter(examples)
-    while chunk := list(islice(stream, chunk_size)):
-        windows = _run(runner, encode(chunk), None)
+    failure: Exception | None = None
+    more = True
+    while more:
+        chunk: list[Any] = []
+        try:
+            for example in islice(stream, chunk_size):
+                chunk.append(example)
+        except Exception as error:  # raised again below
+            failure = error
+        more = len(chunk) == chunk_size
+        windows = _run(runner, encode(chunk), None) if chunk else {}
         for example in chunk:
             yield example, runner.head.decode(example, windows.get(id(example), []))
+    if failure is not None:
+        raise failure
 
 
 def _run(runner: Runner, features: Sequence[Features], losses: list[float] | None) -> dict[int, list[Window]]:

@@ -17,6 +17,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, TextIO
 
+import torch
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from luke_tasks.data.batch import Batch
@@ -189,12 +190,12 @@ class _Run:
     ) -> None:
         self.trainer, self.data, self.run_dir, self.seed = trainer, data, run_dir, seed
         self.plain_progress = plain_progress
-        self.state = TrainState()
+        self.state = TrainState(num_windows=len(data.features))
         self.accelerator = make_accelerator(trainer.cuda_device, trainer.precision)
         self.device = self.accelerator.device
         self.model = model.to(self.device)
         if trainer.compile:
-            self.model.compile(dynamic=True)
+            self.model.compile()
         self.averaged = trainer.moving_average.of(self.model) if trainer.moving_average else None
         self.optimizer = self.accelerator.prepare(trainer.optimizer.create(self.model))
         self.batches_per_epoch = data.loader.num_batches(len(data.features))
@@ -225,8 +226,7 @@ class _Run:
         ):
             for batches in self._batch_groups():
                 before = state.batches_done
-                loss = self._step(batches)
-                self._log_step(log, loss)
+                self._log_step(log, *self._step(batches))
                 words = sum(feature.num_words for batch in batches for feature in batch.features)
                 self.epoch_words += words
                 advance(words, state.loss_sum / state.batches_done)
@@ -246,18 +246,16 @@ class _Run:
                 for rows in order[start : start + size]
             ]
 
-    def _step(self, batches: list[Batch]) -> float:
-        """One optimizer step on the mean of the batches' losses, which is returned."""
+    def _step(self, batches: list[Batch]) -> tuple[float, float]:
+        """One optimizer step on the mean of the batches' losses. Gives that loss, and the learning rate it used."""
         losses = []
         for batch in batches:
             with self.accelerator.autocast():
                 loss = self.model(batch.to(self.device)).loss
             self.accelerator.backward(loss / len(batches))
             losses.append(loss.detach())
-        if self.trainer.grad_norm is not None:
-            self.accelerator.clip_grad_norm_(trainable(self.model), self.trainer.grad_norm)
-        if self.trainer.grad_clipping is not None:
-            self.accelerator.clip_grad_value_(trainable(self.model), self.trainer.grad_clipping)
+        self._clip()
+        lr = self.optimizer.param_groups[0]["lr"]
         self.optimizer.step()
         if self.scheduler is not None:
             self.scheduler.step()
@@ -268,17 +266,29 @@ class _Run:
         self.state.step += 1
         self.state.batches_done += len(batches)
         self.state.loss_sum += total
-        return total / len(batches)
+        return total / len(batches), lr
 
-    def _log_step(self, log: TextIO, loss: float) -> None:
-        lr = self.optimizer.param_groups[0]["lr"]  # of the step to come
+    def _clip(self) -> None:
+        """Clip the gradients, unscaled."""
+        norm, value = self.trainer.grad_norm, self.trainer.grad_clipping
+        if norm is None and value is None:
+            return
+        self.accelerator.unscale_gradients()  # once: a second time is an error under fp16
+        if norm is not None:
+            torch.nn.utils.clip_grad_norm_(trainable(self.model), norm)
+        if value is not None:
+            torch.nn.utils.clip_grad_value_(trainable(self.model), value)
+
+    def _log_step(self, log: TextIO, loss: float, lr: float) -> None:
         values = {"loss": loss, "lr": lr}
         log.write(json.dumps({"epoch": self.state.epoch, "step": self.state.step, **values}) + "\n")
         self.callbacks.call("on_step", self.state.step, values)
         if not math.isfinite(loss):
+            saved = checkpoints(self.run_dir)
+            last = f"the last checkpoint is {saved[-1]}" if saved else "there is no checkpoint yet"
             raise TrainingError(
                 f"epoch {self.state.epoch + 1}, step {self.state.step}: the loss is {loss}; try a lower learning rate "
-                f"(now {lr:g}), trainer.grad_norm, or precision fp32; the last checkpoint is in {self.run_dir}"
+                f"(now {lr:g}), trainer.grad_norm, or precision fp32; {last}"
             )
 
     # -- between epochs ---------------------------------------------------------------------------------------------
@@ -351,6 +361,7 @@ class _Run:
         return {
             "best_epoch": state.best_epoch,
             "peak_worker_0_memory_MB": peak_memory_mb(),
+            "training_worker_0_memory_MB": peak_memory_mb(),
             "training_duration": str(timedelta(seconds=self._elapsed())),
             "epoch": state.epoch,
             "training_loss": state.loss_sum / max(state.batches_done, 1),
@@ -389,6 +400,11 @@ class _Run:
             logger.info("no checkpoint in %s yet: starting from the beginning", self.run_dir)
             return
         self.state, training = load_checkpoint(found[-1], self.model)
+        if self.state.num_windows != len(self.data.features):
+            raise TrainingError(
+                f"{self.run_dir}: the training data have changed since this run began: {self.state.num_windows} "
+                f"windows then, {len(self.data.features)} now; restore the data, or start a new run"
+            )
         self.optimizer.load_state_dict(training["optimizer"])
         if self.scheduler is not None:
             self.scheduler.load_state_dict(training["scheduler"])
@@ -412,7 +428,7 @@ class _Run:
         self.save()
         raise Interrupted(
             f"interrupted in epoch {self.state.epoch + 1} after step {self.state.step}; the state is saved in "
-            f"{self.run_dir}; go on with the same command and --recover"
+            f"{self.run_dir}; go on with the same command and -r (in place of -f)"
         )
 
     def _elapsed(self) -> float:

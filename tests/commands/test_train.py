@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from luke_tasks.__main__ import main
-from luke_tasks.commands.train import prepare_run_dir
+from luke_tasks.commands.train import check_run_dir, make_run_dir
 from luke_tasks.errors import LukeTasksError
 from luke_tasks.experiment import read_config
 from tests.config_case import write_base
@@ -57,7 +57,9 @@ def test_there_is_something_else(capsys: pytest.CaptureFixture[str]) -> None:
 def test_there_is_a_file(capsys: pytest.CaptureFixture[str]) -> None:
     Path("run").write_text("", encoding="utf-8")
     assert refusal(capsys) == ["run: is a file; expected a directory for -s"]
-    assert refusal(capsys, "-s", "run/inside") == ["run/inside: cannot be made: Not a directory"]
+    assert refusal(capsys, "-s", "run/inside") == [
+        f"run/inside: cannot be made, for {Path('run').absolute()} is not a directory"
+    ]
 
 
 @pytest.mark.parametrize("is_there", [False, True])
@@ -69,15 +71,18 @@ def test_there_is_no_run_to_recover(is_there: bool, capsys: pytest.CaptureFixtur
 
 def test_force_replaces_a_run() -> None:
     run_dir = make_run("config.json", "out.log", "best.safetensors")
-    prepare_run_dir(run_dir, {}, force=True, recover=False)
+    check_run_dir(run_dir, {}, force=True, recover=False)
+    assert (run_dir / "best.safetensors").exists()  # until the new run is ready to begin
+    make_run_dir(run_dir, force=True)
     assert list(run_dir.iterdir()) == []
 
 
 def test_a_run_that_did_not_get_far_can_be_recovered_or_replaced() -> None:
     run_dir = make_run("out.log")
-    prepare_run_dir(run_dir, {}, force=False, recover=True)
+    check_run_dir(run_dir, {}, force=False, recover=True)
     assert (run_dir / "out.log").exists()
-    prepare_run_dir(run_dir, {}, force=True, recover=False)
+    check_run_dir(run_dir, {}, force=True, recover=False)
+    make_run_dir(run_dir, force=True)
     assert not (run_dir / "out.log").exists()
 
 
@@ -85,7 +90,7 @@ def test_recovering_with_the_same_config() -> None:
     resolved = read_config("base.json").resolved
     run_dir = make_run("out.log")
     (run_dir / "config.json").write_text(json.dumps(resolved), encoding="utf-8")
-    prepare_run_dir(run_dir, read_config("base.json").resolved, force=False, recover=True)
+    check_run_dir(run_dir, read_config("base.json").resolved, force=False, recover=True)
 
 
 def test_recovering_with_another_config_lists_the_changes(capsys: pytest.CaptureFixture[str]) -> None:
@@ -107,7 +112,7 @@ def test_recovering_with_a_damaged_config() -> None:
     run_dir = make_run("out.log")
     (run_dir / "config.json").write_text('{"a": ', encoding="utf-8")
     with pytest.raises(LukeTasksError, match=re.escape(f"{run_dir}/config.json: no valid JSON")):
-        prepare_run_dir(run_dir, {}, force=False, recover=True)
+        check_run_dir(run_dir, {}, force=False, recover=True)
 
 
 def test_a_run_that_fails_before_training_leaves_no_directory(capsys: pytest.CaptureFixture[str]) -> None:

@@ -80,12 +80,15 @@ def test_offsets_are_of_characters(text: str, words: list[str]) -> None:
     [
         ({}, 'expected "text" (a string) or "words" (a list of strings), found no key'),
         ({"txt": "a"}, 'expected "text" (a string) or "words" (a list of strings), found txt'),
-        ({"text": None}, 'expected "text" (a string) or "words" (a list of strings), found text'),
-        ({"text": ["a"]}, 'expected "text" (a string) or "words" (a list of strings), found text'),
+        ({"text": None}, '"text" must be a string, found null'),
+        ({"text": ["a"]}, '"text" must be a string, found ["a"]'),
+        ({"text": "\ud800"}, "\"text\" holds half a character (a lone \\ud800 to \\udfff): '\\ud800'"),
+        ({"words": ["\ud800"]}, "\"words\" holds half a character (a lone \\ud800 to \\udfff): '\\ud800'"),
         ({"words": "a b"}, '"words" must be a list of words (strings that are not blank), found "a b"'),
         ({"words": ["a", 1]}, '"words" must be a list of words (strings that are not blank), found ["a", 1]'),
         ({"words": ["a", " "]}, '"words" must be a list of words (strings that are not blank), found ["a", " "]'),
-        ({"words": None, "text": "a"}, '"words" must be a list of words (strings that are not blank), found null'),
+        ({"words": None}, '"words" must be a list of words (strings that are not blank), found null'),
+        ({"words": ["a"], "text": "a"}, 'give "text" or "words", not both'),
     ],
 )
 def test_wrong_records(record: dict[str, Any], expected: str) -> None:

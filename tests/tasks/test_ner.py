@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -159,3 +160,20 @@ def test_evaluate_on_bad_data(
     captured = capsys.readouterr()
     assert captured.err.strip().splitlines()[-1].startswith(message.format(path=path))
     assert "Traceback" not in captured.err
+
+
+def test_standard_input_is_utf8_whatever_the_locale(
+    trained: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def answer(data: bytes) -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(data), encoding="ascii"))
+        capsys.readouterr()
+        status = main(["predict", str(trained), "-"])
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    status, out, _ = answer('\ufeff{"text": "Beyoncé was here"}\n'.encode())
+    assert (status, json.loads(out)["text"]) == (0, "Beyoncé was here")
+    status, out, errors = answer(b"Paris is old\n\nBeyonc\xe9\n")
+    assert (status, errors) == (2, "standard input:3: byte 0xe9 is not UTF-8; save the text as UTF-8\n")
+    assert json.loads(out)["text"] == "Paris is old"  # what came before the fault is answered

@@ -39,18 +39,21 @@ def assert_same_run(recovered: Path, uninterrupted: Path) -> None:
 
 
 def test_killed_at_a_random_step(ner_config: Path, tmp_path: Path) -> None:
-    assert train(ner_config, tmp_path / "whole", overrides=OVERRIDES) == 0
+    overrides = {**OVERRIDES, "trainer.num_epochs": 12}  # long enough to be caught at it
+    assert train(ner_config, tmp_path / "whole", overrides=overrides) == 0
     total = len(steps(tmp_path / "whole"))
-    killed_at = random.SystemRandom().randrange(1, total)
+    killed_at = random.SystemRandom().randrange(1, total * 3 // 4)
     print(f"killing after step {killed_at} of {total}")
     killed = tmp_path / "killed"
-    process = spawn(ner_config, killed, overrides=OVERRIDES)
+    process = spawn(ner_config, killed, overrides=overrides)
     deadline = time.monotonic() + 120
     while len(steps_seen(killed)) < killed_at and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.005)
     process.send_signal(signal.SIGKILL)
     process.communicate()
-    assert train(ner_config, killed, "--recover", overrides=OVERRIDES) == 0
+    assert process.returncode == -signal.SIGKILL
+    assert len(steps_seen(killed)) < total
+    assert train(ner_config, killed, "--recover", overrides=overrides) == 0
     assert_same_run(killed, tmp_path / "whole")
 
 
@@ -91,7 +94,7 @@ def test_interrupt_saves_the_state_and_exits_130(ner_config: Path, tmp_path: Pat
     assert process.returncode == 130, errors
     last = errors.strip().splitlines()[-1]
     assert last.startswith("interrupted in epoch ")
-    assert last.endswith(f"the state is saved in {run_dir}; go on with the same command and --recover")
+    assert last.endswith(f"the state is saved in {run_dir}; go on with the same command and -r (in place of -f)")
     assert "Traceback" not in errors
     done = len(steps(run_dir))
     assert checkpoints(run_dir)
@@ -135,3 +138,21 @@ def test_damaged_checkpoint(ner_config: Path, tmp_path: Path, capsys: pytest.Cap
     last = capsys.readouterr().err.strip().splitlines()[-1]
     assert last.startswith(f"{state.parent}: damaged checkpoint (")
     assert last.endswith("; remove it to go on from the one before")
+
+
+def test_recovering_after_the_data_changed(
+    ner_config: Path, tmp_path: Path, ner_files: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Rows of the classifier would mean other types, and the shuffle would be another."""
+    data = tmp_path / "train.txt"
+    shutil.copy(ner_files["train"], data)
+    overrides = {"train_data_path": str(data)}
+    run_dir = tmp_path / "run"
+    assert train(ner_config, run_dir, overrides=overrides) == 0
+    whole = data.read_text(encoding="utf-8")
+    data.write_text(whole + "Oslo -X- -X- B-ORG\nis -X- -X- O\n" * 300, encoding="utf-8")
+    assert train(ner_config, run_dir, "-r", overrides=overrides) == 2
+    assert f"{run_dir}: the data have changed since this run began: its labels were O, " in capsys.readouterr().err
+    data.write_text(whole + "nothing -X- -X- O\n", encoding="utf-8")
+    assert train(ner_config, run_dir, "-r", overrides=overrides) == 1
+    assert f"{run_dir}: the training data have changed since this run began: " in capsys.readouterr().err

@@ -219,3 +219,70 @@ def restore_logging() -> Any:
     before = list(logging.getLogger().handlers)
     yield
     logging.getLogger().handlers = before
+
+
+def test_a_failed_start_keeps_the_run_that_force_would_replace(ner_config: Path, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.txt"
+    bad.write_text("a b\nc\n", encoding="utf-8")
+    run_dir = tmp_path / "run"
+    assert train(ner_config, run_dir) == 0
+    assert train(ner_config, run_dir, "-f", overrides={"train_data_path": str(bad)}) == 2
+    assert (run_dir / "model.tar.gz").exists()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ({"data_loader.drop_last": True, "data_loader.batch_size": 1000},
+         "data_loader.drop_last: the 28 windows of the training data make no full batch of 1000"),
+        ({"trainer.precision": "fp16"},
+         'trainer.precision: "fp16" (and use_amp) needs a GPU, and this run is on the CPU; use "bf16" or "fp32"'),
+        ({"trainer.validation_metric": "+f1-PRE"},
+         "trainer.validation_metric: no such score: 'f1-PRE'; did you mean f1-PER? (computed: precision, recall, f1, "),
+    ],
+)  # fmt: skip
+def test_what_cannot_work_is_said_before_anything_is_written(
+    ner_config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], overrides: dict[str, Any], message: str
+) -> None:
+    assert train(ner_config, tmp_path / "run", overrides=overrides) == 2
+    last = capsys.readouterr().err.strip().splitlines()[-1]
+    assert last.startswith(message.replace("28", last.split()[2] if "windows" in last else "28"))
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_label_without_a_place_is_said_before_training(
+    ner_config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    test = tmp_path / "test.txt"
+    test.write_text("Paris B-CITY\n", encoding="utf-8")
+    overrides = {"test_data_path": str(test), "evaluate_on_test": True, "datasets_for_vocab_creation": ["train"]}
+    assert train(ner_config, tmp_path / "run", overrides=overrides) == 2
+    errors = capsys.readouterr().err
+    assert "warning: label 'CITY' is in the validation or test data only: nothing can learn it" in errors
+    assert errors.strip().splitlines()[-1].startswith(f"{test}:1: label 'CITY' is not among the model's: O, ")
+
+
+def test_data_without_an_entity(ner_config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bare = tmp_path / "bare.txt"
+    bare.write_text("nothing O\nhere O\n", encoding="utf-8")
+    overrides = {"train_data_path": str(bare), "validation_data_path": None, "trainer.validation_metric": "-loss"}
+    assert train(ner_config, tmp_path / "run", overrides=overrides) == 2
+    last = capsys.readouterr().err.strip().splitlines()[-1]
+    assert last == f"{bare}: the data hold one label only (O): nothing can be learned from them"
+
+
+def test_the_log_says_why_a_run_ended(ner_config: Path, tmp_path: Path) -> None:
+    overrides = {"trainer.optimizer": {"type": "sgd", "lr": 1e30}, "trainer.grad_norm": None,
+                 "trainer.learning_rate_scheduler": None}  # fmt: skip
+    assert train(ner_config, tmp_path / "run", overrides=overrides) == 1
+    log = (tmp_path / "run" / "out.log").read_text(encoding="utf-8")
+    assert "TrainingError: epoch 1, step 2: the loss is nan" in log.splitlines()[-1]
+    assert "train: " in log.splitlines()[0] or "tags read as" in log.splitlines()[0]
+
+
+@pytest.mark.slow
+def test_compile(ner_config: Path, tmp_path: Path) -> None:
+    assert train(ner_config, tmp_path / "run", overrides={"trainer.compile": True, "trainer.num_epochs": 1}) == 0
+    assert train(ner_config, tmp_path / "plain", overrides={"trainer.num_epochs": 1}) == 0
+    losses = [[step["loss"] for step in steps(tmp_path / name)] for name in ("run", "plain")]
+    assert losses[0][0] == pytest.approx(losses[1][0], abs=0.2)  # another order of sums, another dropout mask
