@@ -63,8 +63,10 @@ def _markers(spans: Sequence[Span]) -> list[_Marker]:
     """In the order they stand; where several meet, entities close before others open, and inner ones close first."""
     ordered = []
     for entity, (start, end) in enumerate(spans):
-        ordered.append(((start, 1, -end, entity), _Marker(start, entity, opens=True)))
-        ordered.append(((end, 0, -start, -entity), _Marker(end, entity, opens=False)))
+        is_empty = start == end  # KBP37 has such
+        ordered.append(((start, 1, -end, entity, 0), _Marker(start, entity, opens=True)))
+        closing = (end, 1, -end, entity, 1) if is_empty else (end, 0, -start, -entity, 0)
+        ordered.append((closing, _Marker(end, entity, opens=False)))
     return [marker for _, marker in sorted(ordered, key=lambda pair: pair[0])]
 
 
@@ -77,7 +79,8 @@ def _stretches(text: str, markers: Sequence[_Marker]) -> list[str]:
         if after and after.opens and text[start:end][-1:].isspace():
             end -= 1
         stretch = text[start:end]
-        needs_space = before is not None and before.opens and stretch and not stretch[0].isspace()
+        opens_words = before is not None and before.opens and not (not stretch and after and after.opens)
+        needs_space = opens_words and not stretch[:1].isspace()
         found.append(" " + stretch if needs_space else stretch)
     return found
 
