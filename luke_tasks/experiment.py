@@ -18,7 +18,7 @@ from luke_tasks.data.features import Features
 from luke_tasks.data.labels import Labels
 from luke_tasks.data.tokenizer import Tokenizer
 from luke_tasks.encoder.encoder import Encoder
-from luke_tasks.errors import ConfigError, Fault, LukeTasksError
+from luke_tasks.errors import CheckpointError, ConfigError, Fault, LukeTasksError
 from luke_tasks.experiment_config import CheckedConfig, ExperimentConfig, check_config, read_config
 from luke_tasks.files import write_json
 from luke_tasks.heads.head import Head, Model
@@ -127,6 +127,8 @@ def build(config: CheckedConfig) -> Experiment:
     validation_reader = (parts.validation_dataset_reader or parts.dataset_reader).build(tokenizer=tokenizer)
     encoder = parts.model.encoder.build()
     check_window(reader, encoder)
+    copied_words = tokenizer.add_words({**validation_reader.added_words, **reader.added_words})
+    add_words(tokenizer, encoder, copied_words)
 
     paths = {"train": (reader, parts.train_data_path), "validation": (validation_reader, parts.validation_data_path),
              "test": (validation_reader, parts.test_data_path)}  # fmt: skip
@@ -178,6 +180,21 @@ def check_window(reader: Reader, encoder: Encoder) -> None:
     if reader.max_sequence_length > encoder.max_word_length:
         raise ConfigError([Fault("dataset_reader.max_sequence_length", f"{reader.max_sequence_length} is more than the "
                                  f"encoder's {encoder.max_word_length} positions")])  # fmt: skip
+
+
+def add_words(tokenizer: Tokenizer, encoder: Encoder, copied_from: Sequence[int]) -> None:
+    """Give the encoder a row for each word piece that a reader's task has added to the tokenizer.
+
+    Raises:
+        CheckpointError: its rows would not be those the tokenizer has numbered.
+    """
+    if not copied_from:
+        return
+    if encoder.num_words != tokenizer.num_words - len(copied_from):
+        raise CheckpointError(f"tokenizer: numbers the added word pieces {', '.join(tokenizer.added_words)} from "
+                              f"{tokenizer.num_words - len(copied_from)}, but the encoder has {encoder.num_words} word "
+                              "embeddings; name the tokenizer of the encoder's checkpoint")  # fmt: skip
+    encoder.add_words(copied_from)
 
 
 def write_run_files(

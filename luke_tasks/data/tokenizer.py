@@ -10,6 +10,7 @@ import base64
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -41,13 +42,15 @@ class SpecialTokens:
 
 
 class Tokenizer:
-    """Tokenizes words one by one, as the readers of word-level data sets want it.
+    """Tokenizes words one by one, as the readers of word-level data sets want it, or stretches of text as they stand.
 
     Args:
         backend: the Rust tokenizer.
         special: ids of its special tokens.
         entity_vocab: entity name → id; holds at least the four special entities.
         normaliser: for backends that want their words normalised beforehand (SentencePiece).
+        num_words: rows of the checkpoint's word embeddings; by default as many as the backend has word pieces.
+        added_words: word pieces of a task that the backend does not have → id, see `add_words`.
     """
 
     def __init__(
@@ -57,11 +60,15 @@ class Tokenizer:
         special: SpecialTokens,
         entity_vocab: dict[str, int],
         normaliser: Normaliser | None = None,
+        num_words: int | None = None,
+        added_words: Mapping[str, int] | None = None,
     ) -> None:
         self.backend = backend
         self.special = special
         self.entity_vocab = entity_vocab
         self.normaliser = normaliser
+        self.num_words = backend.get_vocab_size() if num_words is None else num_words
+        self.added_words = dict(added_words or {})
         self._pieces: dict[str, list[int]] = {}  # cache: the pieces of a word do not depend on its neighbours
 
     @classmethod
@@ -97,7 +104,10 @@ class Tokenizer:
             entity_vocab = read_entity_vocab(folder)
         else:
             entity_vocab = {entity: index for index, entity in enumerate(SPECIAL_ENTITIES)}
-        return cls(backend=_word_backend(backend), special=special, entity_vocab=entity_vocab, normaliser=normaliser)
+        return cls(
+            backend=_word_backend(backend), special=special, entity_vocab=entity_vocab, normaliser=normaliser,
+            num_words=config.get("vocab_size"),
+        )  # fmt: skip
 
     def words_to_pieces(self, words: Sequence[str]) -> list[list[int]]:
         """The word-piece ids of each word, tokenized on its own with a space before it. No word is left empty.
@@ -113,11 +123,47 @@ class Tokenizer:
             self._pieces[word] = encoding.ids or [self.special.unknown]
         return [self._pieces[word] for word in words]
 
+    def texts_to_pieces(self, texts: Sequence[str]) -> list[list[int]]:
+        """The word-piece ids of each text, as it stands: only SentencePiece puts a space before it.
+
+        An entity marker that stands in a text itself is no marker there, but ordinary pieces.
+        """
+        texts = [self.normaliser(text) for text in texts] if self.normaliser else texts
+        return [encoding.ids for encoding in self._text_backend.encode_batch(list(texts), add_special_tokens=False)]
+
+    @cached_property
+    def _text_backend(self) -> Backend:
+        return _text_backend(self.backend)
+
+    def word_id(self, word: str) -> int | None:
+        """The id of a word piece; None where there is none."""
+        found: int | None = self.added_words.get(word, self.backend.token_to_id(word))
+        return found
+
+    def add_words(self, copied_from: Mapping[str, str]) -> list[int]:
+        """Add the word pieces that are not known yet, with the ids from `num_words` on.
+
+        Args:
+            copied_from: new word piece → the known one whose embedding it starts with.
+        Returns:
+            The ids of those known ones, in the order of the new ids, for `Encoder.add_words`; the unknown token's for
+            one that is not known, as in the original.
+        """
+        sources = []
+        for word, source in copied_from.items():
+            if self.word_id(word) is None:
+                self.added_words[word] = self.num_words
+                self.num_words += 1
+                known = self.word_id(source)
+                sources.append(self.special.unknown if known is None else known)
+        return sources
+
     def save(self, directory: Path) -> None:
         """Write `tokenizer.json` and `special.json` into `directory`, which is made."""
         directory.mkdir(parents=True, exist_ok=True)
         self.backend.save(str(directory / "tokenizer.json"))
-        special: dict[str, Any] = {"special_tokens": asdict(self.special), "entity_vocab": self.entity_vocab}
+        special: dict[str, Any] = {"special_tokens": asdict(self.special), "entity_vocab": self.entity_vocab,
+                                   "num_words": self.num_words, "added_words": self.added_words}  # fmt: skip
         if self.normaliser is not None:
             special["sentencepiece_charsmap"] = base64.b64encode(self.normaliser.charsmap).decode("ascii")
         (directory / "special.json").write_text(json.dumps(special, ensure_ascii=False), encoding="utf-8")
@@ -136,6 +182,8 @@ class Tokenizer:
                 special=SpecialTokens(**special["special_tokens"]),
                 entity_vocab=special["entity_vocab"],
                 normaliser=Normaliser(base64.b64decode(charsmap, validate=True)) if charsmap is not None else None,
+                num_words=special.get("num_words"),
+                added_words=special.get("added_words"),
             )
         except FileNotFoundError as error:
             raise ArchiveError(f"{error.filename}: no such file; the tokenizer is incomplete") from None
@@ -271,4 +319,17 @@ def _word_backend(backend: Backend) -> Backend:
     for step in steps.get("pretokenizers", [steps]):
         if step.get("type") == "ByteLevel":
             step["add_prefix_space"] = True
+    return Backend.from_str(json.dumps(description))
+
+
+def _text_backend(backend: Backend) -> Backend:
+    """A copy of `backend` for text as it stands: no space before it, and no entity markers, which readers place."""
+    description = json.loads(backend.to_str())
+    description["added_tokens"] = [
+        token for token in description["added_tokens"] if token["content"] not in ENTITY_MARKERS
+    ]
+    steps = description["pre_tokenizer"] or {}
+    for step in steps.get("pretokenizers", [steps]):
+        if step.get("type") == "ByteLevel":
+            step["add_prefix_space"] = False
     return Backend.from_str(json.dumps(description))

@@ -39,6 +39,11 @@ class Encoder(Registrable, nn.Module, ABC):
     def forward(self, batch: Batch) -> EncoderOutput:
         """Encode a batch."""
 
+    @property
+    @abstractmethod
+    def num_words(self) -> int:
+        """Rows of the word embeddings."""
+
     @abstractmethod
     def add_words(self, copied_from: Sequence[int]) -> None:
         """Append a row to the word embeddings for each id in `copied_from`, starting as a copy of that id's row."""

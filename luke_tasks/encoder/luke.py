@@ -274,6 +274,10 @@ class LukeEncoder(Encoder):
             return EncoderOutput(word_hidden=hidden)
         return EncoderOutput(word_hidden=hidden[:, :words], entity_hidden=hidden[:, words:])
 
+    @property
+    def num_words(self) -> int:
+        return self.config.vocab_size
+
     def add_words(self, copied_from: Sequence[int]) -> None:
         table = self.embeddings.word_embeddings
         rows = torch.cat([table.weight.detach(), table.weight.detach()[list(copied_from)]])

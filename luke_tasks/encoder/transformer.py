@@ -95,6 +95,10 @@ class TransformerEncoder(Encoder):
             inputs["token_type_ids"] = batch.word_type_ids  # (B, W)
         return EncoderOutput(word_hidden=self.model(**inputs).last_hidden_state)  # (B, W, D)
 
+    @property
+    def num_words(self) -> int:
+        return int(self.model.config.vocab_size)
+
     def add_words(self, copied_from: Sequence[int]) -> None:
         first = int(self.model.config.vocab_size)
         table = self.model.resize_token_embeddings(first + len(copied_from), mean_resizing=False)

@@ -6,7 +6,7 @@ import json
 import logging
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
@@ -30,6 +30,7 @@ class Reader(Registrable, ABC):
     task: ClassVar[str]  # heads name the tasks they solve; reader and head of an experiment must agree
     max_sequence_length: int  # word pieces of a window, special tokens included
     tokenizer: Tokenizer
+    added_words: ClassVar[Mapping[str, str]] = {}  # word pieces the task needs → the one whose embedding each copies
 
     def __init__(self) -> None:
         self.dropped: Counter[str] = Counter()  # what → how often, since the last report
@@ -55,17 +56,7 @@ class Reader(Registrable, ABC):
         stripped = line.strip()
         if not stripped.startswith("{"):
             return self.parse_input({"text": line.rstrip("\r\n")}, where)
-        try:
-            record = json.loads(stripped)
-            json.dumps(record, ensure_ascii=False).encode("utf-8")
-        except json.JSONDecodeError as error:
-            raise DataError(f"{where}: no valid JSON object ({error.msg} at column {error.colno}): "
-                            f"{stripped[:60]!r}; a line that begins with {{ must be one") from None  # fmt: skip
-        except UnicodeEncodeError:
-            raise DataError(f"{where}: holds half a character (a lone \\ud800 to \\udfff): {stripped[:60]!r}") from None
-        except (ValueError, RecursionError) as error:  # a number of thousands of digits, thousands of brackets
-            raise DataError(f"{where}: JSON that cannot be read ({error}): {stripped[:60]!r}") from None
-        return self.parse_input(record, where)
+        return self.parse_input(parse_json(stripped, where), where)
 
     def report_dropped(self, path: str | Path) -> None:
         """Log what `encode` had to leave out since the last report, once for each kind."""
@@ -132,6 +123,21 @@ def require_text(value: Any, where: str, field: str) -> str:
         raise DataError(
             f'{where}: "{field}" holds half a character (a lone \\ud800 to \\udfff): {value[:60]!r}'
         ) from None
+    return value
+
+
+def parse_json(line: str, where: str) -> Any:
+    """The value of a line that begins with a bracket. Raises DataError, beginning with `where`, when it is not JSON."""
+    try:
+        value = json.loads(line)
+        json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except json.JSONDecodeError as error:
+        raise DataError(f"{where}: no valid JSON object ({error.msg} at column {error.colno}): {line[:60]!r}; a line "
+                        "that begins with { must be one") from None  # fmt: skip
+    except UnicodeEncodeError:
+        raise DataError(f"{where}: holds half a character (a lone \\ud800 to \\udfff): {line[:60]!r}") from None
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, thousands of brackets
+        raise DataError(f"{where}: JSON that cannot be read ({error}): {line[:60]!r}") from None
     return value
 
 

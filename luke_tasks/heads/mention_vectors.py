@@ -1,0 +1,52 @@
+"""What stands for the marked entities of a text, for heads that classify one mention or a pair.
+
+Shapes: B windows, W word pieces, E entities (the same number in every window), D hidden size.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from luke_tasks.data.batch import Batch
+from luke_tasks.encoder.encoder import EncoderOutput
+
+FeatureSet = Literal["token", "entity", "token+entity"]
+TokenFeature = Literal["entity_start", "mention_pooling", "cls_token"]
+
+
+def num_vectors(features: FeatureSet, token_feature: TokenFeature, num_entities: int) -> int:
+    """How many vectors of size D `mention_vectors` joins."""
+    of_tokens = 1 if token_feature == "cls_token" else num_entities
+    return of_tokens * ("token" in features) + num_entities * ("entity" in features)
+
+
+def mention_vectors(
+    batch: Batch, encoded: EncoderOutput, features: FeatureSet, token_feature: TokenFeature
+) -> Tensor:  # (B, num_vectors · D)
+    """Vectors of word pieces, then of entities, side by side.
+
+    Args:
+        token_feature: of the word pieces: the opening markers, the mean of each mention with its markers, or the first
+            piece of the text.
+    """
+    assert batch.entity_spans is not None
+    vectors = []
+    if "token" in features:
+        words = encoded.word_hidden  # (B, W, D)
+        if token_feature == "cls_token":
+            vectors.append(words[:, 0])
+        elif token_feature == "entity_start":
+            starts = batch.entity_spans[..., :1].expand(-1, -1, words.shape[-1])  # (B, E, D)
+            vectors.append(words.gather(1, starts).flatten(1))
+        else:
+            places = torch.arange(words.shape[1], device=words.device)
+            starts, ends = batch.entity_spans[..., :1], batch.entity_spans[..., 1:]  # (B, E, 1)
+            covered = ((starts <= places) & (places < ends)).to(words.dtype)  # (B, E, W)
+            vectors.append(((covered @ words) / (ends - starts)).flatten(1))
+    if "entity" in features:
+        assert encoded.entity_hidden is not None
+        vectors.append(encoded.entity_hidden.flatten(1))
+    return torch.cat(vectors, dim=-1)
