@@ -330,3 +330,51 @@ def test_a_sentencepiece_model_alone(tmp_path: Path, monkeypatch: pytest.MonkeyP
         "DIR: holds a SentencePiece model but no tokenizer.json; put the published one beside it, or `pip install "
         "sentencepiece`"
     )
+
+
+# -- texts with entity markers --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["luke", "roberta", "bert", "mluke"])
+def test_texts_are_those_of_the_published_tokenizer(name: str, folders: dict[str, Path]) -> None:
+    """No space is put before the first word, but by SentencePiece; nor is one taken away."""
+    from transformers import AutoTokenizer
+
+    texts = ["London is", " London  is ", "", "Beyoncé, 日本\x07", "is\nParis"]
+    own = load(folders[name])
+    if name == "mluke":  # transformers 5 reads it wrongly: see `_read_mluke_json`
+        expected = [own.backend.encode(text, add_special_tokens=False).ids for text in texts]
+    else:
+        published = AutoTokenizer.from_pretrained(str(folders[name]))
+        expected = [published(text, add_special_tokens=False)["input_ids"] for text in texts]
+    assert own.texts_to_pieces(texts) == expected
+    assert own.texts_to_pieces([]) == []
+    assert own.words_to_pieces(["London"]) == load(folders[name]).words_to_pieces(["London"])
+
+
+def test_sentencepiece_texts_are_normalised_as_words_are(tmp_path: Path) -> None:
+    own = load(mluke_files(tmp_path))
+    words = own.words_to_pieces(["Paris", "Pari"])
+    assert own.texts_to_pieces(["  Paris   Pari ", "Paris Pari"]) == [words[0] + words[1]] * 2
+
+
+def test_a_marker_in_a_text_is_no_marker(folders: dict[str, Path]) -> None:
+    own = load(folders["luke"])
+    marker = own.word_id("<ent>")
+    assert marker is not None
+    assert marker not in own.texts_to_pieces(["a<ent>b"])[0]
+
+
+@pytest.mark.parametrize("name", ["roberta", "bert"])
+def test_added_words_are_kept(name: str, folders: dict[str, Path], tmp_path: Path) -> None:
+    own = load(folders[name])
+    size = own.num_words
+    sources = own.add_words({"<ent>": "a", "<ent2>": "not a piece"})
+    assert sources == [own.backend.token_to_id("a"), own.special.unknown]
+    assert own.add_words({"<ent>": "a", "<ent2>": "b"}) == []
+    own.save(tmp_path / "tokenizer")
+    again = Tokenizer.load(tmp_path / "tokenizer")
+    for tokenizer_ in (own, again):
+        assert [tokenizer_.word_id(word) for word in ("<ent>", "<ent2>", "a")] == [size, size + 1, sources[0]]
+        assert tokenizer_.num_words == size + 2
+    assert again.texts_to_pieces(["London is"]) == own.texts_to_pieces(["London is"])
