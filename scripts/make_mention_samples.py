@@ -129,7 +129,7 @@ Record = dict[str, Any]
 def typing_records(split: str, sentences: list[Sentence]) -> list[Record]:
     """One mention a sentence, until there are enough."""
     rng = random.Random(f"{SEED} typing {split}")
-    records = []
+    records: list[Record] = []
     for sentence in rng.sample(sentences, len(sentences)):
         mentions = list(typed_mentions(sentence))
         if mentions and len(records) < SIZES[split]:
