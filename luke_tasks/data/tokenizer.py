@@ -315,11 +315,7 @@ def _word_backend(backend: Backend) -> Backend:
         if token["content"] not in SPECIAL_ENTITIES or token["content"] in known
     ]
     description["padding"] = description["truncation"] = None
-    steps = description["pre_tokenizer"] or {}
-    for step in steps.get("pretokenizers", [steps]):
-        if step.get("type") == "ByteLevel":
-            step["add_prefix_space"] = True
-    return Backend.from_str(json.dumps(description))
+    return _rebuilt(description, space_before=True)
 
 
 def _text_backend(backend: Backend) -> Backend:
@@ -328,8 +324,13 @@ def _text_backend(backend: Backend) -> Backend:
     description["added_tokens"] = [
         token for token in description["added_tokens"] if token["content"] not in ENTITY_MARKERS
     ]
+    return _rebuilt(description, space_before=False)
+
+
+def _rebuilt(description: dict[str, Any], *, space_before: bool) -> Backend:
+    """The backend of a description; `space_before` says whether byte-level pieces begin as after a space."""
     steps = description["pre_tokenizer"] or {}
     for step in steps.get("pretokenizers", [steps]):
         if step.get("type") == "ByteLevel":
-            step["add_prefix_space"] = False
+            step["add_prefix_space"] = space_before
     return Backend.from_str(json.dumps(description))

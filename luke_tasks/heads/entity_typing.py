@@ -100,10 +100,11 @@ class EntityTypingHead(Head):
         entities = []
         for (start, end), window in zip(example.spans, windows, strict=True):
             probabilities = 1 / (1 + np.exp(-window.logits.astype(np.float64)))  # (C,)
+            holds = self._holds(window.logits)  # (C,)
             types = {
                 self.labels[index]: round(float(probabilities[index]), 6)
                 for index in np.argsort(-probabilities, kind="stable").tolist()
-                if self._holds(window.logits)[index]
+                if holds[index]
             }
             entities.append(TypedEntity(example.text[start:end], start, end, types))
         return EntityTypingPrediction(example.id, example.text, entities)

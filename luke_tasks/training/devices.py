@@ -22,11 +22,10 @@ def make_accelerator(cuda_device: int | None, precision: str) -> Any:
 
     # Or a second run of this process could have neither another device nor another precision.
     AcceleratorState._reset_state(reset_partial_state=True)
-    on_cpu = cuda_device == -1 or (cuda_device is None and not torch.cuda.is_available())
-    if not on_cpu and cuda_device is not None:
-        check_device(cuda_device)
-        torch.cuda.set_device(cuda_device)
-    return Accelerator(cpu=on_cpu, mixed_precision={"fp32": "no"}.get(precision, precision))
+    device = choose_device(cuda_device)
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    return Accelerator(cpu=device.type == "cpu", mixed_precision={"fp32": "no"}.get(precision, precision))
 
 
 def check_device(cuda_device: int) -> None:

@@ -5,12 +5,8 @@ Reads `../shared/peer/golden` (see its README), which is beside the repository a
 
 from __future__ import annotations
 
-import gzip
-import io
 import json
-import tarfile
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,14 +14,12 @@ import pytest
 import torch
 
 from luke_tasks.data.labels import Labels
-from luke_tasks.data.tokenizer import Tokenizer
-from luke_tasks.encoder.luke import LukeEncoder
 from luke_tasks.heads.head import Model, Window
 from luke_tasks.heads.ner import NerHead, NerPrediction
 from luke_tasks.readers.conll_span import ConllSpanReader, NerExample, NerFeatures
 from luke_tasks.training.evaluation import Runner, evaluate
+from tests.parity.golden import GOLDEN, instances, load_model, load_tokenizer
 
-GOLDEN = Path(__file__).parents[2] / ".." / "shared" / "peer" / "golden"
 NER = GOLDEN / "ner_wnut"
 WINDOWS = {"train": 529, "valid": 197}
 
@@ -42,8 +36,7 @@ class RecordingHead(NerHead):
 
 @pytest.fixture(scope="module")
 def reader() -> ConllSpanReader:
-    tokenizer = Tokenizer.from_pretrained(str(GOLDEN / "checkpoint" / "luke-tiny"))
-    return ConllSpanReader(tokenizer=tokenizer, iob_scheme="iob2")
+    return ConllSpanReader(tokenizer=load_tokenizer(), iob_scheme="iob2")
 
 
 @pytest.fixture(scope="module")
@@ -53,25 +46,7 @@ def labels() -> Labels:
 
 @pytest.fixture(scope="module")
 def model(labels: Labels) -> Model:
-    """Ours, with the weights that AllenNLP trained."""
-    encoder = LukeEncoder.from_pretrained(pretrained=str(GOLDEN / "checkpoint" / "luke-tiny"))
-    model = Model(encoder=encoder, head=RecordingHead(hidden_size=encoder.hidden_size, labels=labels))
-    with tarfile.open(NER / "serialization" / "model.tar.gz") as archive:
-        file = archive.extractfile("weights.th")
-        assert file is not None
-        weights = torch.load(io.BytesIO(file.read()), weights_only=True)
-    ours = {
-        name.replace("feature_extractor.embedder.luke_model.", "encoder.").replace("classifier.", "head.classifier."): w
-        for name, w in weights.items()
-        if ".pooler." not in name
-    }
-    model.load_state_dict(ours)  # strict: every tensor has its place
-    return model
-
-
-def golden_instances(split: str) -> list[dict[str, Any]]:
-    with gzip.open(NER / f"instances_{split}.jsonl.gz", "rt", encoding="utf-8") as lines:
-        return [json.loads(line) for line in lines]
+    return load_model("ner_wnut", RecordingHead, labels=labels)
 
 
 def read(reader: ConllSpanReader, split: str) -> tuple[list[NerExample], list[NerFeatures]]:
@@ -99,7 +74,7 @@ def fields_of(features: NerFeatures, labels: Labels) -> dict[str, Any]:
 @pytest.mark.parametrize("split", WINDOWS)
 def test_every_window_is_the_originals(split: str, reader: ConllSpanReader, labels: Labels) -> None:
     _, windows = read(reader, split)
-    golden = golden_instances(split)
+    golden = instances("ner_wnut", split)
     assert len(windows) == len(golden) == WINDOWS[split]
     for number, (window, instance) in enumerate(zip(windows, golden, strict=True)):
         theirs = instance["fields"]
@@ -114,7 +89,7 @@ def test_logits_and_metrics_are_the_originals(split: str, reader: ConllSpanReade
     runner = Runner.of(model, batch_size=2, pad_id=reader.tokenizer.special.pad, device=torch.device("cpu"))
     scores = evaluate(runner, examples, windows).scores
     assert isinstance(model.head, RecordingHead)
-    for number, (window, instance) in enumerate(zip(windows, golden_instances(split), strict=True)):
+    for number, (window, instance) in enumerate(zip(windows, instances("ner_wnut", split), strict=True)):
         ours = model.head.recorded[id(window)]  # (E, C)
         np.testing.assert_allclose(ours, instance["raw_logits"], rtol=0, atol=1e-4, err_msg=f"window {number}")
     theirs = json.loads((NER / f"metrics_{split}.json").read_text(encoding="utf-8"))
