@@ -77,7 +77,7 @@ class Experiment:
             LukeTasksError: recovering, but the data are no longer those of the run.
         """
         parts = self.config.parts
-        if recover:
+        if recover and self.labels:
             self._check_same_labels(run_dir)
         if not (recover and (run_dir / "meta.json").exists()):
             write_run_files(run_dir, self.config, self.tokenizer, self.labels, self.model.encoder)
@@ -221,6 +221,8 @@ def _read_set(name: str, reader: Reader, path: str) -> tuple[Sequence[Any], Sequ
 
 
 def _make_labels(parts: ExperimentConfig, reader: Reader, sets: dict[str, Sequence[Any]]) -> Labels:
+    if not reader.has_labels:
+        return Labels(())
     if parts.vocabulary is not None and parts.vocabulary.directory is not None:
         return Labels.load(Path(parts.vocabulary.directory))
     counts = {name: Counter(label for example in examples for label in reader.labels_of(example))
@@ -264,7 +266,7 @@ def load_trained(
         reader = (parts.validation_dataset_reader or parts.dataset_reader).build(
             tokenizer=Tokenizer.load(directory / "tokenizer")
         )
-        labels = Labels.load(directory / "vocabulary")
+        labels = Labels.load(directory / "vocabulary") if reader.has_labels else Labels(())
         parts.model.encoder.values["pretrained"] = str(directory / "encoder")
         encoder = parts.model.encoder.build(load_weights=False)
         head = parts.model.head.build(hidden_size=encoder.hidden_size, labels=labels)

@@ -36,8 +36,9 @@ class Labels:
     def save(self, directory: Path) -> None:
         """Write AllenNLP's two vocabulary files into `directory`, which is made."""
         directory.mkdir(parents=True, exist_ok=True)
-        lines = "".join(name.replace("\n", _NEWLINE) + "\n" for name in self.names)
-        (directory / _NAMESPACE_FILE).write_bytes(lines.encode("utf-8"))  # no newline is translated
+        if self.names:  # a task without classes has no such file, as in AllenNLP
+            lines = "".join(name.replace("\n", _NEWLINE) + "\n" for name in self.names)
+            (directory / _NAMESPACE_FILE).write_bytes(lines.encode("utf-8"))  # no newline is translated
         (directory / "non_padded_namespaces.txt").write_text("*tags\n*labels\n", encoding="utf-8")
 
     @classmethod

@@ -120,18 +120,37 @@ class Normaliser:
         self._texts = charsmap[4 + size :]
 
     def __call__(self, word: str) -> str:
-        data = word.encode("utf-8")
-        parts = []
+        text = b"".join(replacement for replacement, _, _ in self._replaced(word.encode("utf-8"))).decode("utf-8")
+        text = re.sub(" +", " ", text).lstrip(" ").rstrip(f" {SPACE}")
+        return SPACE + text if text.startswith(SPACE) else text  # or else the backend would put none before it
+
+    def aligned(self, text: str) -> tuple[str, list[tuple[int, int]]]:
+        """The normalised text, and for each of its characters the characters `[start, end)` of `text` it comes from."""
+        places = [place for place, char in enumerate(text) for _ in char.encode("utf-8")]  # of each byte
+        places.append(len(text))
+        chars: list[str] = []
+        origins: list[tuple[int, int]] = []
+        for replacement, start, end in self._replaced(text.encode("utf-8")):
+            for char in replacement.decode("utf-8"):
+                if char != " " or (chars and chars[-1] != " "):
+                    chars.append(char)
+                    origins.append((places[start], places[end - 1] + 1))
+        while chars and chars[-1] in (" ", SPACE):
+            del chars[-1], origins[-1]
+        if chars and chars[0] == SPACE:
+            chars, origins = [SPACE, *chars], [(origins[0][0], origins[0][0]), *origins]
+        return "".join(chars), origins
+
+    def _replaced(self, data: bytes) -> Iterator[tuple[bytes, int, int]]:
+        """From left to right, what stands in place of the bytes `[start, end)`."""
         start = 0
         while start < len(data):
             length, replacement = self._longest_match(data, start)
             if not length:  # one character as it is
                 length = next(n for n in range(1, 5) if start + n >= len(data) or data[start + n] & 0xC0 != 0x80)
                 replacement = data[start : start + length]
-            parts.append(replacement)
+            yield replacement, start, start + length
             start += length
-        text = re.sub(" +", " ", b"".join(parts).decode("utf-8")).lstrip(" ").rstrip(f" {SPACE}")
-        return SPACE + text if text.startswith(SPACE) else text  # or else the backend would put none before it
 
     def _longest_match(self, data: bytes, start: int) -> tuple[int, bytes]:
         """Its length in bytes and what replaces it; 0 where nothing matches."""

@@ -15,8 +15,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from tokenizers import Tokenizer as Backend
 
+from luke_tasks.data.features import IntArray
 from luke_tasks.data.hub import SPECIAL_ENTITIES, checkpoint_dir, read_entity_vocab, read_json
 from luke_tasks.data.sentencepiece import FAIRSEQ_PIECES, MASK, Normaliser, SentencePieceModel
 from luke_tasks.errors import ArchiveError, CheckpointError
@@ -41,6 +43,36 @@ class SpecialTokens:
     unknown: int
 
 
+@dataclass(frozen=True)
+class PairLayout:
+    """How a checkpoint joins two texts: `[CLS] first [SEP] second [SEP]`, or with two separators between them."""
+
+    num_separators: int = 2  # between the texts; RoBERTa has 2, BERT 1
+    second_type: int = 0  # segment id of the second text and its [SEP]; BERT has 1
+
+    @property
+    def num_special(self) -> int:
+        """Special tokens of a pair."""
+        return self.num_separators + 2
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two texts in one sequence of W word pieces."""
+
+    word_ids: IntArray  # (W,)
+    word_type_ids: IntArray | None  # (W,) segment ids; None: all 0
+    second_start: int  # place of the second text's first word piece; the first text begins at place 1
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """The N word pieces of a text, and the characters `[start, end)` each stands for, spaces before it left out."""
+
+    ids: list[int]
+    offsets: list[tuple[int, int]]
+
+
 class Tokenizer:
     """Tokenizes words one by one, as the readers of word-level data sets want it, or stretches of text as they stand.
 
@@ -51,6 +83,7 @@ class Tokenizer:
         normaliser: for backends that want their words normalised beforehand (SentencePiece).
         num_words: rows of the checkpoint's word embeddings; by default as many as the backend has word pieces.
         added_words: word pieces of a task that the backend does not have → id, see `add_words`.
+        pair_layout: how the checkpoint joins two texts.
     """
 
     def __init__(
@@ -62,6 +95,7 @@ class Tokenizer:
         normaliser: Normaliser | None = None,
         num_words: int | None = None,
         added_words: Mapping[str, int] | None = None,
+        pair_layout: PairLayout = PairLayout(),
     ) -> None:
         self.backend = backend
         self.special = special
@@ -69,6 +103,7 @@ class Tokenizer:
         self.normaliser = normaliser
         self.num_words = backend.get_vocab_size() if num_words is None else num_words
         self.added_words = dict(added_words or {})
+        self.pair_layout = pair_layout
         self._pieces: dict[str, list[int]] = {}  # cache: the pieces of a word do not depend on its neighbours
 
     @classmethod
@@ -86,7 +121,7 @@ class Tokenizer:
             raise CheckpointError(f"{folder}: holds no tokenizer; expected one of {', '.join(_VOCABULARY_FILES)}")
         config = read_json(folder / "config.json") if (folder / "config.json").exists() else {}
         tokenizer_class = _tokenizer_class(folder, config)
-        normaliser = None
+        normaliser, layout = None, PairLayout()
         if (folder / SENTENCEPIECE_FILE).exists() and _is_authority(folder, tokenizer_class):
             backend, normaliser = _read_sentencepiece(folder, config)
             special = _fairseq_ids(backend)
@@ -94,7 +129,7 @@ class Tokenizer:
             backend = _read_mluke_json(folder / "tokenizer.json")
             special = _fairseq_ids(backend)
         else:
-            backend, special = _read_with_transformers(folder)
+            backend, special, layout = _read_with_transformers(folder)
         last, vocab_size = max(asdict(special).values()), config.get("vocab_size", float("inf"))
         if last >= vocab_size:
             raise CheckpointError(f"{folder}: the tokenizer's special tokens have ids up to {last}, but config.json "
@@ -106,7 +141,7 @@ class Tokenizer:
             entity_vocab = {entity: index for index, entity in enumerate(SPECIAL_ENTITIES)}
         return cls(
             backend=_word_backend(backend), special=special, entity_vocab=entity_vocab, normaliser=normaliser,
-            num_words=config.get("vocab_size"),
+            num_words=config.get("vocab_size"), pair_layout=layout,
         )  # fmt: skip
 
     def words_to_pieces(self, words: Sequence[str]) -> list[list[int]]:
@@ -130,6 +165,31 @@ class Tokenizer:
         """
         texts = [self.normaliser(text) for text in texts] if self.normaliser else texts
         return [encoding.ids for encoding in self._text_backend.encode_batch(list(texts), add_special_tokens=False)]
+
+    def texts_to_offset_pieces(self, texts: Sequence[str]) -> list[Pieces]:
+        """As `texts_to_pieces`, with the characters of the text as it was given that each piece stands for."""
+        aligned = [self.normaliser.aligned(text) for text in texts] if self.normaliser else None
+        inputs = [text for text, _ in aligned] if aligned else list(texts)
+        found = []
+        for index, encoding in enumerate(self._text_backend.encode_batch(inputs, add_special_tokens=False)):
+            offsets = [_without_spaces(inputs[index], start, end) for start, end in encoding.offsets]
+            if aligned:
+                origins = aligned[index][1]
+                offsets = [(origins[start][0], origins[end - 1][1]) if start < end else (0, 0)
+                           for start, end in offsets]  # fmt: skip
+            found.append(Pieces(encoding.ids, offsets))
+        return found
+
+    def pair(self, first: Sequence[int], second: Sequence[int]) -> Pair:
+        """The word pieces of two texts in one sequence, with the special tokens."""
+        special, layout = self.special, self.pair_layout
+        word_ids = [special.cls, *first, *[special.sep] * layout.num_separators, *second, special.sep]
+        second_start = len(word_ids) - len(second) - 1
+        types = None
+        if layout.second_type:
+            types = np.zeros(len(word_ids), dtype=np.int64)  # (W,)
+            types[second_start:] = layout.second_type
+        return Pair(np.array(word_ids), types, second_start)
 
     @cached_property
     def _text_backend(self) -> Backend:
@@ -163,7 +223,8 @@ class Tokenizer:
         directory.mkdir(parents=True, exist_ok=True)
         self.backend.save(str(directory / "tokenizer.json"))
         special: dict[str, Any] = {"special_tokens": asdict(self.special), "entity_vocab": self.entity_vocab,
-                                   "num_words": self.num_words, "added_words": self.added_words}  # fmt: skip
+                                   "num_words": self.num_words, "added_words": self.added_words,
+                                   "pair_layout": asdict(self.pair_layout)}  # fmt: skip
         if self.normaliser is not None:
             special["sentencepiece_charsmap"] = base64.b64encode(self.normaliser.charsmap).decode("ascii")
         (directory / "special.json").write_text(json.dumps(special, ensure_ascii=False), encoding="utf-8")
@@ -184,6 +245,7 @@ class Tokenizer:
                 normaliser=Normaliser(base64.b64decode(charsmap, validate=True)) if charsmap is not None else None,
                 num_words=special.get("num_words"),
                 added_words=special.get("added_words"),
+                pair_layout=PairLayout(**special["pair_layout"]),
             )
         except FileNotFoundError as error:
             raise ArchiveError(f"{error.filename}: no such file; the tokenizer is incomplete") from None
@@ -278,7 +340,7 @@ def _fairseq_ids(backend: Backend) -> SpecialTokens:
     return SpecialTokens(cls=cls, sep=sep, pad=pad, mask=mask, unknown=unknown)
 
 
-def _read_with_transformers(folder: Path) -> tuple[Backend, SpecialTokens]:
+def _read_with_transformers(folder: Path) -> tuple[Backend, SpecialTokens, PairLayout]:
     """LUKE, RoBERTa, XLM-R, BERT, and whatever else `AutoTokenizer` reads into a Rust backend."""
     from transformers import AutoTokenizer
 
@@ -297,7 +359,16 @@ def _read_with_transformers(folder: Path) -> tuple[Backend, SpecialTokens]:
     if absent:
         raise CheckpointError(f"{folder}: its tokenizer has no {', '.join(absent)} token; a LUKE, RoBERTa, XLM-R or "
                               "BERT tokenizer is expected")  # fmt: skip
-    return backend, SpecialTokens(**ids)
+    pair = backend.encode("a", "b")
+    separators = pair.ids.count(ids["sep"]) - 1  # the last one ends the pair
+    layout = PairLayout(separators, pair.type_ids[-1]) if separators > 0 else PairLayout(1, 0)
+    return backend, SpecialTokens(**ids), layout
+
+
+def _without_spaces(text: str, start: int, end: int) -> tuple[int, int]:
+    """Characters `[start, end)` less the spaces they begin with, as pieces of byte-level tokenizers do."""
+    stripped = text[start:end].lstrip()
+    return end - len(stripped), end
 
 
 def _word_backend(backend: Backend) -> Backend:

@@ -30,6 +30,7 @@ class Reader(Registrable, ABC):
     task: ClassVar[str]  # heads name the tasks they solve; reader and head of an experiment must agree
     max_sequence_length: int  # word pieces of a window, special tokens included
     tokenizer: Tokenizer
+    has_labels: bool = True  # False: the task has no classes (answers are spans, scores, candidates): `Labels` is empty
     added_words: ClassVar[Mapping[str, str]] = {}  # word pieces the task needs → the one whose embedding each copies
 
     def __init__(self) -> None:
@@ -45,7 +46,7 @@ class Reader(Registrable, ABC):
 
     @abstractmethod
     def labels_of(self, example: Any) -> Iterable[str]:
-        """The gold labels of an example, each as often as the loss sees it."""
+        """The gold labels of an example, each as often as the loss sees it; none where `has_labels` is False."""
 
     @abstractmethod
     def parse_input(self, record: dict[str, Any], where: str) -> Any:

@@ -257,6 +257,8 @@ def test_normalisation_is_the_librarys(library: Any, tmp_path: Path) -> None:
     processor = library.SentencePieceProcessor(model_file=str(tmp_path / "m.model"))
     for word in words_to_compare(seed=1):
         assert normalise(word).replace(" ", "▁") == processor.normalize(word).removeprefix("▁")
+        assert normalise.aligned(word)[0] == normalise(word)
+    assert normalise.aligned(" a…①b") == ("a...1b", [(1, 2), (2, 3), (2, 3), (2, 3), (3, 4), (4, 5)])
     by_hand = {"ｶﾞ": "ガ", "か\u3099": "が", "…": "...", "①": "1", "e\u0301": "é", "ﺳ\u064e": "س\u064e"}
     assert {word: normalise(word) for word in by_hand} == by_hand
 
@@ -280,3 +282,10 @@ def test_an_empty_normalisation() -> None:
     assert [normalise(text) for text in ("a", " a  b ", "▁a", "a▁", "", "é…😀")] == [
         "a", "a b", "▁▁a", "a", "", "é…😀",
     ]  # fmt: skip
+
+
+def test_origins_of_normalised_characters() -> None:
+    normalise = Normaliser(b"")
+    assert normalise.aligned(" é  b ") == ("é b", [(1, 2), (2, 3), (4, 5)])
+    assert normalise.aligned("▁😀▁") == ("▁▁😀", [(0, 0), (0, 1), (1, 2)])
+    assert normalise.aligned("  ") == ("", [])

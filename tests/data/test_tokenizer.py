@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from tokenizers import Tokenizer as Backend
+from transformers import AutoTokenizer
 
 from luke_tasks.data import tokenizer
 from luke_tasks.data.tokenizer import Tokenizer
@@ -378,3 +379,40 @@ def test_added_words_are_kept(name: str, folders: dict[str, Path], tmp_path: Pat
         assert [tokenizer_.word_id(word) for word in ("<ent>", "<ent2>", "a")] == [size, size + 1, sources[0]]
         assert tokenizer_.num_words == size + 2
     assert again.texts_to_pieces(["London is"]) == own.texts_to_pieces(["London is"])
+
+
+@pytest.mark.parametrize(("make", "layout"), [(tiny_luke, (2, 0)), (tiny_roberta, (2, 0)), (tiny_mluke, (2, 0)),
+                                              (tiny_bert, (1, 1))])  # fmt: skip
+def test_pair_is_laid_out_as_the_checkpoint_does(make: Any, layout: tuple[int, int], tmp_path: Path) -> None:
+    folder = make(tmp_path / "model")
+    tokenizer = Tokenizer.from_pretrained(str(folder))
+    assert (tokenizer.pair_layout.num_separators, tokenizer.pair_layout.second_type) == layout
+    first, second = tokenizer.texts_to_pieces(["Who lives ?", "London is."])
+    pair = tokenizer.pair(first, second)
+    cls, sep = tokenizer.special.cls, tokenizer.special.sep
+    assert pair.word_ids.tolist() == [cls, *first, *[sep] * layout[0], *second, sep]
+    assert len(pair.word_ids) == len(first) + len(second) + tokenizer.pair_layout.num_special
+    assert pair.word_ids[pair.second_start :].tolist() == [*second, sep]
+    if layout[1]:
+        types = [0] * (len(first) + 2) + [1] * (len(second) + 1)
+        assert pair.word_type_ids is not None and pair.word_type_ids.tolist() == types
+        theirs = AutoTokenizer.from_pretrained(folder)("Who lives ?", "London is.")
+        assert (theirs["input_ids"], theirs["token_type_ids"]) == (pair.word_ids.tolist(), types)
+    else:
+        assert pair.word_type_ids is None
+    tokenizer.save(tmp_path / "saved")
+    assert Tokenizer.load(tmp_path / "saved").pair_layout == tokenizer.pair_layout
+
+
+@pytest.mark.parametrize("make", [tiny_luke, tiny_mluke, tiny_bert])
+def test_offsets_are_characters_of_the_text(make: Any, tmp_path: Path) -> None:
+    tokenizer = Tokenizer.from_pretrained(str(make(tmp_path / "model")))
+    texts = ["Beyoncé lives in  Los Angeles .", " London  ", "", "日本 is 🇯🇵 in Hawaii."]
+    found = tokenizer.texts_to_offset_pieces(texts)
+    assert [pieces.ids for pieces in found] == tokenizer.texts_to_pieces(texts)
+    for text, pieces in zip(texts, found, strict=True):
+        for start, end in pieces.offsets:
+            assert 0 <= start <= end <= len(text)
+            assert text[start:end] == text[start:end].strip()
+        places = {place for start, end in pieces.offsets for place in range(start, end)}
+        assert {text[place] for place in range(len(text)) if place not in places} <= {" "}, "every letter has a piece"
