@@ -3,6 +3,6 @@
 //   export TRAIN_DATA_PATH=wnut17/train.conll VALIDATION_DATA_PATH=wnut17/dev.conll
 //   allennlp train configs/ner/wnut17_baseline.jsonnet -s runs/wnut17_baseline
 //
-// Measured scores over seeds: README, "Results"; made by scripts/measure_ner.py.
+// Measured scores over seeds: README, "Results"; made by scripts/measure_scores.py wnut17.
 local ner = import "../lib/ner.libsonnet";
 ner.wnut17({ type: "transformer" }, "token")
