@@ -5,14 +5,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from luke_tasks.errors import DataError, describe
-from luke_tasks.readers.reader import parse_json, read_text, require_strings
+from luke_tasks.readers.json_stream import JsonStream
+from luke_tasks.readers.reader import parse_json, require_strings, text_lines
 
 Record = dict[str, Any]
 Span = tuple[int, int]  # characters [start, end) of a text
@@ -65,14 +65,8 @@ class TextFrame:
 
 def json_lines(path: str | Path, encoding: str) -> Iterator[tuple[Record, str]]:
     """The object of each line that is not blank, with its `file:line`. Raises DataError when a line is none."""
-    text = read_text(path, encoding)
-    number = start = 0
-    while start < len(text):  # a line at a time; not splitlines(), as U+2028 and the like stand within lines
-        number += 1
-        end = text.find("\n", start)
-        end = len(text) if end < 0 else end
-        line = text[start:end].strip()
-        start = end + 1
+    for number, line in text_lines(path, encoding):
+        line = line.strip()
         if not line:
             continue
         where = f"{path}:{number}"
@@ -83,44 +77,35 @@ def json_lines(path: str | Path, encoding: str) -> Iterator[tuple[Record, str]]:
         yield parse_json(line, where), where
 
 
-def json_array(path: str | Path, encoding: str) -> Iterator[tuple[Record, str]]:
+def json_array(
+    path: str | Path, encoding: str, key: str | None = None, item: str = "record"
+) -> Iterator[tuple[Record, str]]:
     """The objects of a file that is one JSON array, one by one, each with `file: record N` (counted from 1).
 
+    No more of the file is held than one object needs.
+
+    Args:
+        key: the file is one JSON object instead, and the array is its value under this key.
+        item: what messages call an object of the array.
     Raises:
         DataError: it is no array, no JSON, or holds something else than objects.
     """
-    text = read_text(path, encoding)
-    decoder = json.JSONDecoder()
-    position = _skip_spaces(text, 0)
-    if text[position : position + 1] != "[":
-        line = text.count("\n", 0, position) + 1
-        raise DataError(f"{path}:{line}: expected one JSON array of records, [{{...}}, {{...}}], found "
-                        f"{text[position : position + 60]!r}; put the records into one array")  # fmt: skip
-    position = _skip_spaces(text, position + 1)
-    number = 0
-    while text[position : position + 1] != "]":
-        number += 1
-        where = f"{path}: record {number}"
-        try:
-            if number > 1:
-                if text[position : position + 1] != ",":
-                    raise json.JSONDecodeError("Expecting ',' delimiter", text, position)
-                position = _skip_spaces(text, position + 1)
-            record, end = decoder.raw_decode(text, position)
-            if "\\u" in text[position:end]:
-                json.dumps(record, ensure_ascii=False).encode("utf-8")
-        except json.JSONDecodeError as error:
-            raise DataError(f"{where}: no valid JSON ({error.msg} at line {error.lineno} column {error.colno}): "
-                            f"{text[error.pos : error.pos + 60]!r}; mend the file there") from None  # fmt: skip
-        except UnicodeEncodeError:
-            raise DataError(f"{where}: holds half a character (a lone \\ud800 to \\udfff): "
-                            f"{text[position : position + 60]!r}") from None  # fmt: skip
-        except (ValueError, RecursionError) as error:
-            raise DataError(f"{where}: JSON that cannot be read ({error})") from None
+    stream = JsonStream(path, encoding)
+    if key is None and stream.next_sign() != "[":
+        raise DataError(f"{path}:{stream.line}: expected one JSON array of {item}s, [{{...}}, {{...}}], found "
+                        f"{stream.following()!r}; put the {item}s into one array")  # fmt: skip
+    if key is not None:
+        stream.enter_object(key)
+        if stream.next_sign() != "[":
+            raise DataError(f'{path}:{stream.line}: "{key}" must be a JSON array of {item}s, [{{...}}, {{...}}], found '
+                            f"{stream.following()!r}")  # fmt: skip
+    for number, (record, where) in enumerate(stream.items(item), start=1):
         if not isinstance(record, dict):
-            raise DataError(f"{where}: expected a JSON object {{...}}, found {describe(record)}")
-        position = _skip_spaces(text, end)
+            raise DataError(f"{path}: {item} {number}: expected a JSON object {{...}}, found {describe(record)}")
         yield record, f"{where} (id {record['id']})" if "id" in record else where
+    if key is not None:
+        stream.leave_object(key)
+    stream.expect_end()
 
 
 def get(record: Record, field: str, where: str) -> Any:
@@ -144,9 +129,3 @@ def get_integer(record: Record, field: str, where: str) -> int:
     if type(value) is not int:
         raise DataError(f'{where}: "{field}" must be an integer, found {describe(value)}')
     return value
-
-
-def _skip_spaces(text: str, position: int) -> int:
-    while text[position : position + 1] in (" ", "\n", "\r", "\t"):
-        position += 1
-    return position

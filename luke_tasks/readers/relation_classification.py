@@ -19,7 +19,7 @@ from luke_tasks.data.labels import Labels
 from luke_tasks.data.tokenizer import MASK2_ENTITY, MASK_ENTITY, Tokenizer
 from luke_tasks.errors import DataError
 from luke_tasks.readers.marked_text import MARKER_SOURCES, encode_marked
-from luke_tasks.readers.reader import Reader, read_text, require_strings
+from luke_tasks.readers.reader import Reader, require_strings, text_lines
 from luke_tasks.readers.records import (
     Record,
     Span,
@@ -119,7 +119,7 @@ class RelationClassificationReader(Reader):
 
     def read(self, path: str | Path) -> Iterator[RelationExample]:
         if self.dataset == "kbp37":
-            for example in _read_kbp37(path, read_text(path, self.encoding)):
+            for example in _read_kbp37(path, text_lines(path, self.encoding)):
                 if not all(example.text[start:end].strip() for start, end in (example.head, example.tail)):
                     self.dropped["sentences have no word between an entity's tags; its markers alone are read"] += 1
                 yield example
@@ -187,9 +187,8 @@ def _tacred_span(record: Record, name: str, frame: TextFrame, where: str) -> Spa
     return frame.span([first, last + 1], name, where)
 
 
-def _read_kbp37(path: str | Path, text: str) -> Iterator[RelationExample]:
+def _read_kbp37(path: str | Path, numbered: Iterable[tuple[int, str]]) -> Iterator[RelationExample]:
     """From pairs of lines, the sentence and its relation; blank ones and comments (`Comment: ...`) do not count."""
-    numbered = enumerate(text.replace("\r\n", "\n").replace("\r", "\n").split("\n"), start=1)
     lines = ((number, line) for number, line in numbered if line.strip() and not line.startswith("Comment:"))
     for number, line in lines:
         where = f"{path}:{number}"
