@@ -31,7 +31,7 @@ class Fault:
 
 def describe(value: Any) -> str:
     """A value as a fault shows it: its JSON, shortened."""
-    text = json.dumps(value, ensure_ascii=False)
+    text = json.dumps(value, ensure_ascii=False, default=repr)  # from Python, a value may be anything
     return text if len(text) <= 60 else text[:57] + "..."
 
 

@@ -31,6 +31,7 @@ from luke_tasks.training.evaluation import Runner, evaluate
 from luke_tasks.training.trainer import Trainer, TrainingData
 
 logger = logging.getLogger(__name__)
+_MOST_NAMED = 20  # labels a message names, of what may be thousands
 
 __all__ = ["CheckedConfig", "Experiment", "ExperimentConfig", "Trained", "build", "check_config", "load_trained",
            "read_config"]  # fmt: skip
@@ -228,13 +229,15 @@ def _make_labels(parts: ExperimentConfig, reader: Reader, sets: dict[str, Sequen
     counts = {name: Counter(label for example in examples for label in reader.labels_of(example))
               for name, examples in sets.items()}  # fmt: skip
     unseen = [label for count in counts.values() for label in count if label not in counts["train"]]
-    for label in dict.fromkeys(unseen):
+    for label in list(dict.fromkeys(unseen))[:_MOST_NAMED]:
         logger.warning("label %r is in the validation or test data only: nothing can learn it", label)
+    if len(set(unseen)) > _MOST_NAMED:
+        logger.warning("and so are %d more labels", len(set(unseen)) - _MOST_NAMED)
     chosen: Iterable[str] = parts.datasets_for_vocab_creation or sets
     labels = Labels.count(label for name in chosen if name in sets for label in counts[name].elements())
-    if len(labels) < 2:
-        raise LukeTasksError(f"{parts.train_data_path}: the data hold one label only ({', '.join(labels)}): nothing "
-                             "can be learned from them")  # fmt: skip
+    if len(labels) < reader.min_labels:
+        found = f"one label only ({labels[0]})" if labels else "no label"
+        raise LukeTasksError(f"{parts.train_data_path}: the data hold {found}: nothing can be learned from them")
     return labels
 
 

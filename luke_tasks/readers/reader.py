@@ -34,6 +34,8 @@ class Reader(Registrable, ABC):
     max_sequence_length: int  # word pieces of a window, special tokens included
     tokenizer: Tokenizer
     has_labels: bool = True  # False: the task has no classes (answers are spans, scores, candidates): `Labels` is empty
+    min_labels: ClassVar[int] = 2  # with fewer classes there is nothing to learn
+    input_form: ClassVar[str | None] = None  # the JSON of raw input, where plain text cannot say what the task needs
     added_words: ClassVar[Mapping[str, str]] = {}  # word pieces the task needs → the one whose embedding each copies
 
     def __init__(self) -> None:
@@ -56,9 +58,11 @@ class Reader(Registrable, ABC):
         """An example from one JSON object of raw input. Raises DataError, beginning with `where`, when it is unfit."""
 
     def parse_line(self, line: str, where: str) -> Any:
-        """An example from one line of raw input: a JSON object, or else plain text."""
+        """An example from one line of raw input: a JSON object, or else plain text, unless `input_form` is set."""
         stripped = line.strip()
         if not stripped.startswith("{"):
+            if self.input_form is not None:
+                raise DataError(f"{where}: expected a JSON object, {self.input_form}, found {stripped[:60]!r}")
             return self.parse_input({"text": line.rstrip("\r\n")}, where)
         return self.parse_input(parse_json(stripped, where), where)
 

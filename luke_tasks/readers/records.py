@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
 from luke_tasks.errors import DataError, describe
 from luke_tasks.readers.json_stream import JsonStream
-from luke_tasks.readers.reader import parse_json, require_strings, text_lines
+from luke_tasks.readers.reader import parse_json, require_strings, require_text, text_lines
 
 Record = dict[str, Any]
 Span = tuple[int, int]  # characters [start, end) of a text
@@ -36,7 +37,9 @@ class TextFrame:
 
     @classmethod
     def of_record(cls, record: Record, where: str) -> TextFrame:
-        """From `"words"` (a list of strings), or else `"text"` (a string)."""
+        """From `"words"` (a list of strings) or `"text"` (a string), not both: spans would count one or the other."""
+        if "words" in record and "text" in record:
+            raise DataError(f'{where}: "text" and "words" are both there; leave out the one that spans do not count')
         if "words" in record:
             return cls.of_words(require_strings(record["words"], where, "words"))
         if "text" not in record:
@@ -51,11 +54,15 @@ class TextFrame:
             DataError: it is no pair of integers, lies outside the text, or covers nothing but spaces.
         """
         unit, size = ("characters", len(self.text)) if self.word_offsets is None else ("words", len(self.word_offsets))
-        is_pair = isinstance(value, list | tuple) and len(value) == 2 and all(type(number) is int for number in value)
+        is_pair = (
+            isinstance(value, list | tuple)
+            and len(value) == 2
+            and all(isinstance(number, Integral) and not isinstance(number, bool) for number in value)
+        )
         if not is_pair or not 0 <= value[0] < value[1] <= size:
             raise DataError(f'{where}: "{field}": expected [start, end) in {unit}, 0 <= start < end <= {size}, found '
                             f"{describe(value)}")  # fmt: skip
-        start, end = value
+        start, end = int(value[0]), int(value[1])
         if self.word_offsets is not None:
             start, end = self.word_offsets[start][0], self.word_offsets[end - 1][1]
         if not self.text[start:end].strip():
@@ -102,7 +109,7 @@ def json_array(
     for number, (record, where) in enumerate(stream.items(item), start=1):
         if not isinstance(record, dict):
             raise DataError(f"{path}: {item} {number}: expected a JSON object {{...}}, found {describe(record)}")
-        yield record, f"{where} (id {record['id']})" if "id" in record else where
+        yield record, f"{where} (id {record['id']})" if record.get("id") is not None else where
     if key is not None:
         stream.leave_object(key)
     stream.expect_end()
@@ -120,7 +127,12 @@ def get_string(record: Record, field: str, where: str) -> str:
     value = get(record, field, where)
     if not isinstance(value, str) or not value.strip():
         raise DataError(f'{where}: "{field}" must be a string that is not blank, found {describe(value)}')
-    return value
+    return require_text(value, where, field)
+
+
+def get_id(record: Record, where: str, field: str = "id") -> str:
+    """What a record calls itself; where it stands if it has no name."""
+    return where if record.get(field) is None else str(record[field])
 
 
 def get_integer(record: Record, field: str, where: str) -> int:

@@ -25,6 +25,7 @@ from luke_tasks.readers.records import (
     Span,
     TextFrame,
     get,
+    get_id,
     get_integer,
     get_string,
     json_array,
@@ -86,7 +87,7 @@ class RelationClassificationReader(Reader):
         tokenizer: of the encoder's checkpoint.
         dataset: the format.
         restore_brackets: write TACRED's `-LRB-`, double backticks and the like as the brackets and quotes they stand
-            for, as LUKE's published TACRED code does; studio-ousia/luke's later `examples` leave them.
+            for. studio-ousia/luke leaves them, in its `examples` and in the paper's code: `false` for its models.
         max_sequence_length: word pieces of a window, special tokens and markers included.
         encoding: of the file.
 
@@ -95,6 +96,7 @@ class RelationClassificationReader(Reader):
     """
 
     task: ClassVar[str] = "relation_classification"
+    input_form: ClassVar[str | None] = '{"text": "...", "head": [start, end], "tail": [start, end]}'
     added_words: ClassVar[Mapping[str, str]] = MARKER_SOURCES
 
     def __init__(
@@ -141,7 +143,7 @@ class RelationClassificationReader(Reader):
             text += " "
             head, tail = ((start, end + (end == len(frame.text))) for start, end in (head, tail))
         label = get_string(record, "relation", where)
-        return RelationExample(str(record.get("id", where)), text, head, tail, label, where)
+        return RelationExample(get_id(record, where), text, head, tail, label, where)
 
     def labels_of(self, example: RelationExample) -> Iterable[str]:
         return [example.label] if example.label is not None else []
@@ -173,8 +175,7 @@ class RelationClassificationReader(Reader):
 def _plain_example(record: Record, where: str, label: str | None) -> RelationExample:
     frame = TextFrame.of_record(record, where)
     head, tail = (frame.span(get(record, name, where), name, where) for name in ("head", "tail"))
-    id = where if record.get("id") is None else str(record["id"])
-    return RelationExample(id, frame.text, head, tail, label, where)
+    return RelationExample(get_id(record, where), frame.text, head, tail, label, where)
 
 
 def _tacred_span(record: Record, name: str, frame: TextFrame, where: str) -> Span:
