@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -90,12 +90,59 @@ def json_array(path: str | Path, encoding: str) -> Iterator[tuple[Record, str]]:
         DataError: it is no array, no JSON, or holds something else than objects.
     """
     text = read_text(path, encoding)
-    decoder = json.JSONDecoder()
     position = _skip_spaces(text, 0)
     if text[position : position + 1] != "[":
         line = text.count("\n", 0, position) + 1
         raise DataError(f"{path}:{line}: expected one JSON array of records, [{{...}}, {{...}}], found "
                         f"{text[position : position + 60]!r}; put the records into one array")  # fmt: skip
+    yield from _array_records(text, position, path)
+
+
+def json_object_array(path: str | Path, encoding: str, key: str) -> Iterator[tuple[Record, str]]:
+    """The objects of the array that stands at `key` in a file of one JSON object, as `json_array` gives them.
+
+    One object of the array is parsed at a time. The values of other keys are not looked at.
+
+    Raises:
+        DataError: it is no object, no JSON, has no such key, or the array holds something else than objects.
+    """
+    text = read_text(path, encoding)
+    decoder = json.JSONDecoder()
+    position = _skip_spaces(text, 0)
+    if text[position : position + 1] != "{":
+        line = text.count("\n", 0, position) + 1
+        raise DataError(f'{path}:{line}: expected one JSON object with the records in an array, {{"{key}": [...]}}, '
+                        f"found {text[position : position + 60]!r}")  # fmt: skip
+    names: list[str] = []
+    try:
+        position = _skip_spaces(text, position + 1)
+        while text[position : position + 1] != "}":
+            position = _after(text, position, ",") if names else position
+            name, position = decoder.raw_decode(text, position)
+            if not isinstance(name, str):
+                raise json.JSONDecodeError("Expecting a key in double quotes", text, position)
+            position = _after(text, _skip_spaces(text, position), ":")
+            names.append(name)
+            if name == key and text[position : position + 1] == "[":
+                position = yield from _array_records(text, position, path)
+            else:
+                value, position = decoder.raw_decode(text, position)
+                if name == key:
+                    raise DataError(f'{path}: "{key}" must be an array of records, found {describe(value)}')
+            position = _skip_spaces(text, position)
+        if _skip_spaces(text, position + 1) < len(text):
+            raise json.JSONDecodeError("Extra data after the object", text, position + 1)
+    except json.JSONDecodeError as error:
+        raise _not_json(str(path), error) from None
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path}: JSON that cannot be read ({error})") from None
+    if key not in names:
+        raise DataError(f'{path}: "{key}" is missing; found {", ".join(map(repr, names)) or "no key"}')
+
+
+def _array_records(text: str, position: int, path: str | Path) -> Generator[tuple[Record, str], None, int]:
+    """The objects of the array that begins at `position`; returns the position after it."""
+    decoder = json.JSONDecoder()
     position = _skip_spaces(text, position + 1)
     number = 0
     while text[position : position + 1] != "]":
@@ -103,15 +150,12 @@ def json_array(path: str | Path, encoding: str) -> Iterator[tuple[Record, str]]:
         where = f"{path}: record {number}"
         try:
             if number > 1:
-                if text[position : position + 1] != ",":
-                    raise json.JSONDecodeError("Expecting ',' delimiter", text, position)
-                position = _skip_spaces(text, position + 1)
+                position = _after(text, position, ",")
             record, end = decoder.raw_decode(text, position)
             if "\\u" in text[position:end]:
                 json.dumps(record, ensure_ascii=False).encode("utf-8")
         except json.JSONDecodeError as error:
-            raise DataError(f"{where}: no valid JSON ({error.msg} at line {error.lineno} column {error.colno}): "
-                            f"{text[error.pos : error.pos + 60]!r}; mend the file there") from None  # fmt: skip
+            raise _not_json(where, error) from None
         except UnicodeEncodeError:
             raise DataError(f"{where}: holds half a character (a lone \\ud800 to \\udfff): "
                             f"{text[position : position + 60]!r}") from None  # fmt: skip
@@ -121,6 +165,19 @@ def json_array(path: str | Path, encoding: str) -> Iterator[tuple[Record, str]]:
             raise DataError(f"{where}: expected a JSON object {{...}}, found {describe(record)}")
         position = _skip_spaces(text, end)
         yield record, f"{where} (id {record['id']})" if "id" in record else where
+    return position + 1
+
+
+def _not_json(where: str, error: json.JSONDecodeError) -> DataError:
+    return DataError(f"{where}: no valid JSON ({error.msg} at line {error.lineno} column {error.colno}): "
+                     f"{error.doc[error.pos : error.pos + 60]!r}; mend the file there")  # fmt: skip
+
+
+def _after(text: str, position: int, sign: str) -> int:
+    """The position after the delimiter `sign`, which must stand at `position`, and the spaces that follow it."""
+    if text[position : position + 1] != sign:
+        raise json.JSONDecodeError(f"Expecting '{sign}' delimiter", text, position)
+    return _skip_spaces(text, position + 1)
 
 
 def get(record: Record, field: str, where: str) -> Any:
@@ -128,6 +185,22 @@ def get(record: Record, field: str, where: str) -> Any:
     if field not in record:
         raise DataError(f'{where}: "{field}" is missing; found {", ".join(record) or "no key"}')
     return record[field]
+
+
+def get_record(record: Record, field: str, where: str) -> Record:
+    """A field that must be an object."""
+    value = get(record, field, where)
+    if not isinstance(value, dict):
+        raise DataError(f'{where}: "{field}" must be a JSON object {{...}}, found {describe(value)}')
+    return value
+
+
+def get_records(record: Record, field: str, where: str) -> list[Record]:
+    """A field that must be an array of objects."""
+    value = get(record, field, where)
+    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+        raise DataError(f'{where}: "{field}" must be an array of JSON objects, found {describe(value)}')
+    return value
 
 
 def get_string(record: Record, field: str, where: str) -> str:
