@@ -241,7 +241,7 @@ def article(number: int, split: str, names: Names) -> Record:
         mentions += [(len(text) + start, len(text) + end, slot) for start, end, slot in found]
         text += made
     told = {slot for _, _, slot in mentions}
-    queries = []
+    queries: list[Record] = []
     for slot in rng.sample([slot for slot in story["queries"] if slot in told], QUERIES):
         known = story["queries"][slot]
         query, _ = realise(rng.choice(known if split == "test" else known[:-1]), cast)
