@@ -232,8 +232,8 @@ def article(number: int, split: str, names: Names) -> Record:
     rng = random.Random(f"{SEED} {split} {number}")
     story = STORIES[number % len(STORIES)]
     cast = distinct_cast(story, names, split, rng)
-    body = [story["opening"], *rng.sample(story["facts"], 5)]
-    points = rng.sample(story["points"], 2)
+    body = [story["opening"], *rng.sample(story["facts"], 4)]
+    points = rng.sample(story["points"], 1)
     text, mentions = "", []
     for sentence in [*body, *(f"\n@highlight\n\n{point}" for point in points)]:
         made, found = realise(sentence, cast)

@@ -46,7 +46,7 @@
     },
     data_loader: { batch_size: 16, shuffle: true, bucket: true },
     trainer: {
-      num_epochs: 5,
+      num_epochs: 4,
       optimizer: { type: "adamw", lr: 2e-4, weight_decay: 0.01, parameter_groups: no_decay },
       learning_rate_scheduler: { type: "linear_with_warmup", warmup_ratio: 0.1 },
       grad_norm: 1.0,

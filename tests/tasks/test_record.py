@@ -150,9 +150,11 @@ def test_other_checkpoints(config: Path, tmp_path: Path, kind: str, make: Any) -
 
 
 def test_an_encoder_without_entities_needs_words(config: Path, tmp_path: Path) -> None:
-    overrides = {"model.encoder": {"type": "transformer", "pretrained": "nowhere"}}
+    content = json.loads(config.read_text(encoding="utf-8"))
+    content["model"]["encoder"] = {"type": "transformer", "pretrained": "nowhere"}
+    config.write_text(json.dumps(content), encoding="utf-8")
     with pytest.raises(ConfigError) as raised:
-        read_config(config, json.dumps(overrides))
+        read_config(config)
     assert str(raised.value) == ('model.head.features: "entity" needs vectors of entities, which the encoder '
                                  '"transformer" does not give; use "token"')  # fmt: skip
 
