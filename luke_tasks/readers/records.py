@@ -122,6 +122,22 @@ def get(record: Record, field: str, where: str) -> Any:
     return record[field]
 
 
+def get_record(record: Record, field: str, where: str) -> Record:
+    """A field that must be an object."""
+    value = get(record, field, where)
+    if not isinstance(value, dict):
+        raise DataError(f'{where}: "{field}" must be a JSON object {{...}}, found {describe(value)}')
+    return value
+
+
+def get_records(record: Record, field: str, where: str) -> list[Record]:
+    """A field that must be an array of objects."""
+    value = get(record, field, where)
+    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+        raise DataError(f'{where}: "{field}" must be an array of JSON objects, found {describe(value)}')
+    return value
+
+
 def get_string(record: Record, field: str, where: str) -> str:
     """A field that must be a string which is not blank."""
     value = get(record, field, where)

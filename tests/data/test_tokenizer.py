@@ -15,7 +15,7 @@ from tokenizers import Tokenizer as Backend
 from transformers import AutoTokenizer
 
 from luke_tasks.data import tokenizer
-from luke_tasks.data.tokenizer import Tokenizer
+from luke_tasks.data.tokenizer import PairLayout, Tokenizer
 from luke_tasks.errors import ArchiveError, CheckpointError
 from tests.data.spm import mluke_files
 from tests.tiny import LUKE_ENTITIES, MLUKE_ENTITIES, needs_minilm, tiny_bert, tiny_luke, tiny_mluke, tiny_roberta
@@ -402,6 +402,12 @@ def test_pair_is_laid_out_as_the_checkpoint_does(make: Any, layout: tuple[int, i
         assert pair.word_type_ids is None
     tokenizer.save(tmp_path / "saved")
     assert Tokenizer.load(tmp_path / "saved").pair_layout == tokenizer.pair_layout
+
+
+@needs_minilm
+def test_the_pair_of_a_tokenizer_that_pads() -> None:
+    """all-MiniLM-L6-v2's pads all texts to 128 pieces, of segment 0."""
+    assert Tokenizer.from_pretrained("embedded:minilm").pair_layout == PairLayout(num_separators=1, second_type=1)
 
 
 @pytest.mark.parametrize("make", [tiny_luke, tiny_mluke, tiny_bert])
