@@ -525,7 +525,7 @@ def with_entity(start: Any, end: Any) -> dict[str, Any]:
     ("content", "message"),
     [
         ("", "FILE: the file is empty"),
-        (json.dumps([GOOD])[:40], 'FILE:1: expected one JSON object with the records in an array, {"data": [...]}, '
+        (json.dumps([GOOD])[:40], 'FILE:1: expected one JSON object {"data": [...]}, '
          'found \'[{"passage": {"text": "Paris beat London\''),
         ('{"version": "1.0"}', "FILE: \"data\" is missing; found version"),
         ('{"data": []}', "FILE: the file holds no example"),
