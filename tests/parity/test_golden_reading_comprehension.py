@@ -10,6 +10,7 @@ import torch
 
 from luke_tasks.data.labels import Labels
 from luke_tasks.data.loader import collate
+from luke_tasks.heads.answer_spans import best_spans
 from luke_tasks.heads.question_answering import QuestionAnsweringHead
 from luke_tasks.readers.squad import SquadFeatures, SquadReader
 from luke_tasks.training.evaluation import Runner, evaluate
@@ -17,6 +18,12 @@ from tests.parity import golden
 
 TASK = golden.GOLDEN / "reading_comprehension"
 SPLITS = {"train": 135, "dev": 42}
+# The original guesses the characters of a word piece from its byte-level spelling, and goes wrong at "⊆", three bytes: it
+# adds letters after and before. Question id → the characters of the same word pieces.
+MENDED = {
+    "train": {},
+    "dev": {"56e1ee4de3433e1400423210": "proved. For instance P ⊆ NP ⊆ PP ⊆", "56e1ee4de3433e1400423214": "⊆ PP ⊆"},
+}
 pytestmark = pytest.mark.skipif(not TASK.is_dir(), reason="../shared/peer/golden is not here")
 
 
@@ -47,6 +54,9 @@ def test_instances_logits_predictions_and_metrics_are_the_originals(split: str) 
                     "context_span": fields["context_span"], "entity_ids": []}  # fmt: skip
         assert ours == expected, f"window {number + 1}"
         np.testing.assert_allclose(logits, instance["raw_logits"], rtol=0, atol=1e-4, err_msg=f"window {number + 1}")
+        found = best_spans([logits], [window.context_span], num_best=20, max_length=30)
+        assert [int(found.starts[0, 0]), int(found.lasts[0, 0])] == instance["best_span"]
+        assert found.margins[0, 0] == pytest.approx(instance["prediction_logits"], abs=2e-4)
     published = golden.published_metrics("reading_comprehension", split)
     names = ("exact_match", "f1", "span_accuracy", "span_start_accuracy", "span_end_accuracy", "per_instance_em",
              "per_instance_f1")  # fmt: skip
@@ -65,7 +75,7 @@ def test_predictions_and_losses_are_the_originals(split: str) -> None:
     head = model.head
     assert isinstance(head, QuestionAnsweringHead)
     published = json.loads((TASK / f"predictions_{split}.json").read_text(encoding="utf-8"))
-    assert head.prediction_files(predictions)["predictions.json"] == published
+    assert head.prediction_files(predictions)["predictions.json"] == {**published, **MENDED[split]}
     with torch.inference_mode():
         for window, instance in zip(windows, golden.instances("reading_comprehension", split), strict=True):
             loss = model(collate([window], pad_id=pad_id, labels=Labels(()))).loss
