@@ -1,4 +1,4 @@
-"""Question answering against the original: studio-ousia/luke's examples on AllenNLP 2.10.1, same files, same weights."""
+"""Question answering against the original: studio-ousia/luke's examples on AllenNLP 2.10.1, same files and weights."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from tests.parity import golden
 
 TASK = golden.GOLDEN / "reading_comprehension"
 SPLITS = {"train": 135, "dev": 42}
-# The original guesses the characters of a word piece from its byte-level spelling, and goes wrong at "⊆", three bytes: it
-# adds letters after and before. Question id → the characters of the same word pieces.
+# The original guesses the characters of a word piece from its byte-level spelling, and goes wrong at "⊆", three bytes:
+# it adds letters after and before. Question id → the characters of the same word pieces.
 MENDED = {
     "train": {},
     "dev": {"56e1ee4de3433e1400423210": "proved. For instance P ⊆ NP ⊆ PP ⊆", "56e1ee4de3433e1400423214": "⊆ PP ⊆"},
@@ -47,8 +47,8 @@ def test_instances_logits_predictions_and_metrics_are_the_originals(split: str) 
         first, after = window.context_span
         answer = window.targets(Labels(()))
         assert answer is not None
-        ours = {"word_ids": window.word_ids.tolist(), "answer_span": answer.tolist(), "context_span": [first, after - 1],
-                "entity_ids": window.entity_ids.tolist()}  # fmt: skip
+        ours = {"word_ids": window.word_ids.tolist(), "answer_span": answer.tolist(),
+                "context_span": [first, after - 1], "entity_ids": window.entity_ids.tolist()}  # fmt: skip
         assert (fields["entity_ids"], fields["entity_attention_mask"]) == ([0], [0])  # its way to say: none
         expected = {"word_ids": fields["question_with_context"]["token_ids"], "answer_span": fields["answer_span"],
                     "context_span": fields["context_span"], "entity_ids": []}  # fmt: skip
