@@ -192,13 +192,9 @@ def test_a_head_without_files_of_its_own(
     flags = ["--predictions-dir", str(tmp_path / "out"), "--cuda-device", "-1"]
     capsys.readouterr()
     assert main(["evaluate", str(tmp_path / "run"), ner_files["valid"], *flags]) == 2
-    assert (
-        capsys.readouterr()
-        .err.splitlines()[-1]
-        .endswith(
-            '--predictions-dir: the head "ner" has no files of its own; --predictions-output-file writes its predictions'
-        )
-    )
+    last = capsys.readouterr().err.splitlines()[-1]
+    expected = 'the head "ner" has no files of its own; --predictions-output-file writes its predictions'
+    assert last.endswith(f"--predictions-dir: {expected}")
     assert not (tmp_path / "out").exists()
 
 
@@ -337,7 +333,7 @@ def test_windows_compare_by_how_far_they_are_above_no_answer(tokenizer: Tokenize
     first = {(1, 0): 3.0, (2, 1): 3.0, (-1, 0): 2.0, (-1, 1): 3.0}
     second = {(1, 0): 2.0, (1, 1): 2.0, (-1, 0): 0.0, (-1, 1): 0.0}
     found = decoded(tokenizer, head, first, second)
-    assert (found.answer, found.start, found.end, found.null_odds) == ("United", 20, 26, pytest.approx(-4))
+    assert (found.answer, found.start, found.end, found.null_odds) == ("United", 21, 27, pytest.approx(-4))
     assert [one.text for one in found.n_best][:3] == ["United", "an in", ""]
     weights = np.exp([4.0, 1.0, 0.0])
     assert found.n_best[1].probability / found.n_best[0].probability == pytest.approx(weights[1] / weights[0], abs=1e-4)
@@ -424,13 +420,13 @@ ANSWER = f"{QUESTION}, answer 1"
         ('{"version": "1.1"}', 'FILE: "data" is missing; found version'),
         ('{"version" "1.1"}', "FILE: no valid JSON (Expecting ':' delimiter at line 1 column 12): '\"1.1\"}'; mend the "
          "file there"),
-        ('{"version": "1.1"\n "data": []}', "FILE: no valid JSON (Expecting ',' delimiter at line 2 column 2): '\"data\": "
-         "[]}'; mend the file there"),
+        ('{"version": "1.1"\n "data": []}', "FILE: no valid JSON (Expecting ',' delimiter at line 2 column 2): "
+         "'\"data\": []}'; mend the file there"),
         ('{"data": {}}', 'FILE:1: "data" must be a JSON array of articles, [{...}, {...}], found \'{}}\''),
         ('{"data": []}', "FILE: the file holds no example"),
         ('{"data": [1]}', "FILE: article 1: expected a JSON object {...}, found 1"),
-        ('{"data": [{"paragraphs": []}', "FILE: article 2: no valid JSON (Expecting ',' delimiter at line 1 column 29): "
-         "''; mend the file there"),
+        ('{"data": [{"paragraphs": []}', "FILE: article 2: no valid JSON (Expecting ',' delimiter at line 1 column "
+         "29): ''; mend the file there"),
         ('{"data": [{"title": 7, "paragraphs": []}]}', 'FILE: article 1: "title" must be a string, found 7'),
         (without(lambda data: data["data"][0], "paragraphs"), 'FILE: article 1 (Some_People): "paragraphs" is missing; '
          "found title"),
@@ -440,25 +436,25 @@ ANSWER = f"{QUESTION}, answer 1"
         (in_paragraph(qas={}), f'{PARAGRAPH}: "qas" must be a list [{{...}}, {{...}}], found {{}}'),
         (in_paragraph(qas=["a"]), f'{PARAGRAPH}, question 1: expected a JSON object {{...}}, found "a"'),
         (in_question(id=7), f'{PARAGRAPH}, question 2: "id" must be a string that is not blank, found 7'),
-        (in_question(id="What is London?"), "FILE: article 2 (London), paragraph 1, question 1 (id What is London?): the "
-         "id stands twice in the file; predictions are filed under it, so give each question its own"),
+        (in_question(id="What is London?"), "FILE: article 2 (London), paragraph 1, question 1 (id What is London?): "
+         "the id stands twice in the file; predictions are filed under it, so give each question its own"),
         (in_question(question=" "), f'{QUESTION}: "question" must be a string that is not blank, found " "'),
-        (in_question(answers=[]), f'{QUESTION}: "answers" is empty; give one, or "is_impossible": true where the context '
-         "has none"),
+        (in_question(answers=[]), f'{QUESTION}: "answers" is empty; give one, or "is_impossible": true where the '
+         "context has none"),
         (in_question(is_impossible=1), f'{QUESTION}: "is_impossible" must be true or false, found 1'),
-        (in_question(is_impossible=True), f'{QUESTION}: "is_impossible" is true, but there are "answers"; remove one of '
-         "the two"),
-        (without(lambda data: data["data"][0]["paragraphs"][1]["qas"][1], "answers"), f'{QUESTION}: "answers" is missing; '
-         "found id, question"),
+        (in_question(is_impossible=True), f'{QUESTION}: "is_impossible" is true, but there are "answers"; remove one '
+         "of the two"),
+        (without(lambda data: data["data"][0]["paragraphs"][1]["qas"][1], "answers"), f'{QUESTION}: "answers" is '
+         "missing; found id, question"),
         (in_answer(text=""), f'{ANSWER}: "text" must be a string that is not blank, found ""'),
         (in_answer(text=["Honolulu"]), f'{ANSWER}: "text" must be a string that is not blank, found ["Honolulu"]'),
         (in_answer(answer_start="25"), f'{ANSWER}: "answer_start" must be an integer, found "25"'),
         (in_answer(answer_start=24), f"{ANSWER}: 'Honolulu' is not at \"answer_start\" 24, where the context has "
          "' Honolul'; it stands at 25. Offsets count characters from 0"),
-        (in_answer(answer_start=-19), f"{ANSWER}: 'Honolulu' is not at \"answer_start\" -19, where the context has ''; it "
-         "stands at 25. Offsets count characters from 0"),
-        (in_answer(text="Paris"), f"{ANSWER}: 'Paris' is not at \"answer_start\" 25, where the context has 'Honol'; it is "
-         "nowhere in the context. Offsets count characters from 0"),
+        (in_answer(answer_start=-19), f"{ANSWER}: 'Honolulu' is not at \"answer_start\" -19, where the context has ''; "
+         "it stands at 25. Offsets count characters from 0"),
+        (in_answer(text="Paris"), f"{ANSWER}: 'Paris' is not at \"answer_start\" 25, where the context has 'Honol'; it "
+         "is nowhere in the context. Offsets count characters from 0"),
     ],
 )  # fmt: skip
 def test_bad_files(tokenizer: Tokenizer, write: Write, content: Any, message: str) -> None:
@@ -489,16 +485,17 @@ def test_bad_input(tokenizer: Tokenizer, line: str, message: str) -> None:
 @pytest.mark.parametrize(
     ("overrides", "line"),
     [
-        ({"dataset_reader.stride": 30}, "dataset_reader.stride: windows share 30 word pieces, but beside a question of 30 "
-         "and 4 special tokens only 26 of the context fit into 60; give less than 26"),
+        ({"dataset_reader.stride": 30}, "dataset_reader.stride: windows share 30 word pieces, but beside a question of "
+         "30 and 4 special tokens only 26 of the context fit into 60; give less than 26"),
         ({"model.encoder.entities": "special"}, "dataset_reader.wiki_entity_linker: links entities, but "
          'model.encoder.entities is "special", which keeps no embeddings of any; set it to "all", or remove this key'),
         ({"model.encoder.type": "transformer"}, 'dataset_reader.wiki_entity_linker: links entities, which the encoder '
          '"transformer" does not read; remove this key'),
         ({"dataset_reader.wiki_entity_linker.mention_candidate_json_file_paths": {"en-en": "/none"}},
          "dataset_reader.wiki_entity_linker.mention_candidate_json_file_paths.en-en: there is no file \"/none\""),
-        ({"dataset_reader.wiki_entity_linker.type": "pickle"}, "dataset_reader.wiki_entity_linker.type: no EntityLinker is "
-         'registered as "pickle" (registered: json); a class of your own is brought in with --include-package'),
+        ({"dataset_reader.wiki_entity_linker.type": "pickle"}, "dataset_reader.wiki_entity_linker.type: no "
+         'EntityLinker is registered as "pickle" (registered: json); a class of your own is brought in with '
+         "--include-package"),
         ({"trainer.validation_metric": "+best_f1"}, "trainer.validation_metric: no such score: 'best_f1'"),
     ],
 )  # fmt: skip
