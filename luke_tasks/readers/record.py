@@ -35,6 +35,7 @@ from luke_tasks.readers.records import (
     Span,
     TextFrame,
     get,
+    get_id,
     get_integer,
     get_record,
     get_records,
@@ -191,7 +192,7 @@ class RecordReader(Reader):
                 spans.update(_places(require_text(candidate, where, field), frame.text, field, where))
             else:
                 spans.add(frame.span(candidate, field, where))
-        id = where if record.get("id") is None else str(record["id"])
+        id = get_id(record, where)
         return RecordExample(id, query, Passage(frame.text, sorted(spans)), None, where)
 
     # -- examples → features ----------------------------------------------------------------------------------------
