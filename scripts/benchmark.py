@@ -69,12 +69,30 @@ def tacred_repeated(text: str, records: int) -> Iterator[str]:
     yield "]"
 
 
+def articles_repeated(text: str, records: int) -> Iterator[str]:
+    """SQuAD's and ReCoRD's form, one question a record, with ids of their own. The last article may add a few."""
+    articles = json.loads(text)["data"]
+    number = 0
+    yield '{"version": "1.1", "data": [\n'
+    while number < records:
+        separator = ", " if number else ""
+        article = json.loads(json.dumps(articles[number % len(articles)]))
+        for holder in article.get("paragraphs", [article]):
+            for question in holder["qas"]:
+                question["id"] = str(number)
+                number += 1
+        yield separator + json.dumps(article) + "\n"
+    yield "]}"
+
+
 TACRED = "relation_classification (tacred)"
 SAMPLES = {
     "conll_span": Sample({"max_sequence_length": 256}, "data/ner/train.txt", sentences_repeated),
     "entity_typing": Sample({}, "data/entity_typing/train.jsonl", lines_repeated),
     "relation_classification": Sample({"dataset": "jsonl"}, "data/relation_classification/train.jsonl", lines_repeated),
     TACRED: Sample({"dataset": "tacred"}, "data/relation_classification/train.jsonl", tacred_repeated),
+    "record": Sample({}, "data/record/train.json", articles_repeated),
+    "transformers_squad": Sample({}, "data/question_answering/train.json", articles_repeated),
 }
 
 
