@@ -30,6 +30,7 @@ class Reader(Registrable, ABC):
     task: ClassVar[str]  # heads name the tasks they solve; reader and head of an experiment must agree
     max_sequence_length: int  # word pieces of a window, special tokens included
     tokenizer: Tokenizer
+    names_entities: bool = False  # whether its windows, or its labels, hold entities other than the four special ones
     has_labels: bool = True  # False: the task has no classes (answers are spans, scores, candidates): `Labels` is empty
     added_words: ClassVar[Mapping[str, str]] = {}  # word pieces the task needs → the one whose embedding each copies
 
