@@ -10,7 +10,8 @@ from tests.training.runs import train
 
 PAIR = {"text": "Barack Obama was born in Honolulu", "head": [0, 12], "tail": [25, 33]}
 PAIRS: list[Any] = [PAIR, {"text": "In Paris , France", "head": [11, 17], "tail": [3, 8]}]
-MENTIONS: list[Any] = [{"text": "London is the capital of the United Kingdom", "entities": [[0, 6], [29, 43]]}]
+MENTIONS: list[Any] = [{"text": "London is the capital of the United Kingdom", "entities": [[0, 6], [29, 43]]},
+                       {"text": "In Hawaii", "entities": [[3, 9]]}]  # fmt: skip
 
 
 def relation_run(folder: Path, encoder: dict[str, Any], **head: Any) -> Path:
