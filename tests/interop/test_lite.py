@@ -18,7 +18,9 @@ from luke_tasks.__main__ import main
 from luke_tasks.data.loader import collate
 from luke_tasks.data.tokenizer import Tokenizer
 from luke_tasks.encoder.luke import LukeEncoder
+from luke_tasks.errors import ConfigError, Fault
 from luke_tasks.experiment import load_trained
+from luke_tasks.interop import lite as lite_export
 from luke_tasks.readers.conll_span import ConllSpanReader
 from tests.interop.small_runs import PAIR, relation_run
 from tests.tiny import LUKE_ENTITIES, MLUKE_ENTITIES, tiny_bert, tiny_luke, tiny_mluke, tiny_roberta
@@ -113,6 +115,20 @@ def test_a_task_that_names_entities(
     assert refusal(relations, tmp_path / "lite", capsys) == (
         f"{relations}: its dataset_reader names entities, whose embeddings a lite model has not; only models of "
         "tasks with [MASK] entities can be cut"
+    )
+
+
+def test_a_config_that_no_run_could_have(
+    relations: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as an entity linker's with `entities: "special"`."""
+
+    def check(values: dict[str, Any], *arguments: Any, **options: Any) -> None:
+        raise ConfigError([Fault("dataset_reader", f"entities {values['model']['encoder']['entities']}: none to link")])
+
+    monkeypatch.setattr(lite_export, "check_config", check)
+    assert refusal(relations, tmp_path / "lite", capsys) == (
+        f"{relations}: cannot be cut to the special entities: dataset_reader: entities special: none to link"
     )
 
 

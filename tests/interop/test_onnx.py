@@ -153,12 +153,17 @@ def test_marked_entities(
 
 
 @pytest.mark.slow
-def test_word_features_of_a_plain_encoder(onnxruntime: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_word_features_of_a_plain_encoder(
+    onnxruntime: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And weights too large for one file."""
+    monkeypatch.setattr(onnx_export, "_MAX_BYTES_INSIDE", 1000)
     roberta = tiny_roberta(tmp_path / "roberta", num_hidden_layers=1)
     encoder = {"type": "transformer", "pretrained": str(roberta)}
-    run = relation_run(tmp_path, encoder, features="token", token_feature="mention_pooling")
-    export(run, tmp_path / "onnx", capsys)
-    exported = Exported(run, tmp_path / "onnx", onnxruntime)
+    run, out = relation_run(tmp_path, encoder, features="token", token_feature="mention_pooling"), tmp_path / "onnx"
+    export(run, out, capsys)
+    assert sorted(path.name for path in out.glob("model*")) == ["model.onnx", "model.onnx.data"]
+    exported = Exported(run, out, onnxruntime)
     assert list(exported.config["inputs"]) == ["word_ids", "word_mask", "entity_spans"]
     features = windows(exported.trained, PAIRS)
     exported.check(features)
