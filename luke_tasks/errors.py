@@ -75,6 +75,12 @@ class TrainingError(LukeTasksError):
     exit_status = 1
 
 
+class ExportError(LukeTasksError):
+    """A model could not be written in another form: the work failed, not the request."""
+
+    exit_status = 1
+
+
 class Interrupted(LukeTasksError):
     """The user stopped the run; its state is saved."""
 

@@ -33,6 +33,7 @@ class Reader(Registrable, ABC):
     task: ClassVar[str]  # heads name the tasks they solve; reader and head of an experiment must agree
     max_sequence_length: int  # word pieces of a window, special tokens included
     tokenizer: Tokenizer
+    names_entities: bool = False  # whether its windows, or its labels, hold entities other than the four special ones
     has_labels: bool = True  # False: the task has no classes (answers are spans, scores, candidates): `Labels` is empty
     min_labels: ClassVar[int] = 2  # with fewer classes there is nothing to learn
     input_form: ClassVar[str | None] = None  # the JSON of raw input, where plain text cannot say what the task needs
