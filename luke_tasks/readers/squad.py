@@ -120,6 +120,7 @@ class SquadReader(Reader):
         self.skip_impossible_questions = skip_impossible_questions
         self.languages = Languages(*languages, languages[1]) if languages else None
         self.linker = wiki_entity_linker
+        self.names_entities = wiki_entity_linker is not None
         self.max_num_entity_features = max_num_entity_features
         self.encoding = encoding
         if self.linker is not None:
