@@ -264,11 +264,11 @@ def load_trained(
         values = archive.read_config(directory / "config.json")
         if overrides.strip():
             values = config_files.apply_overrides(values, overrides)
-        config = _check_archived(
-            path, upstream_config.without_training(values) if foreign else values, include_packages
-        )
         if foreign:
+            allennlp_archive.check_config(path, values)
+            config = _check_archived(path, upstream_config.without_training(values), include_packages)
             return _build_foreign(path, directory, config, values, weights)
+        config = _check_archived(path, values, include_packages)
         parts = config.parts
         reader = (parts.validation_dataset_reader or parts.dataset_reader).build(
             tokenizer=Tokenizer.load(directory / "tokenizer")
@@ -311,4 +311,5 @@ def _build_foreign(
     allennlp_archive.load_weights(
         model, weights, model_type=values["model"]["type"], encoder_type=parts.model.encoder.type_name
     )
+    logger.info("%s: a model that AllenNLP trained; its config is read as MIGRATING.md says", path)
     return Trained(config, reader, labels, model.eval())

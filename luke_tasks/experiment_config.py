@@ -113,8 +113,8 @@ def check_config(
         raise ConfigError([*faults, *translation.faults])
     spec, found = check(translation.values, ExperimentConfig)
     found = [*faults, *translation.with_later([*found, *_faults_between_parts(spec.values, for_training)])]
-    if not found and translation.lines:
-        upstream_config.log(translation, in_full=for_training)
+    if not found and for_training:
+        translation.log()
     if found:
         order = {field.name: number for number, field in enumerate(fields(ExperimentConfig))}
         raise ConfigError(sorted(found, key=lambda fault: order.get(fault.path.partition(".")[0], -1)))

@@ -47,8 +47,7 @@ def run(args: argparse.Namespace) -> int:
     with replacing(new) as partial:
         partial.write_text(_header(args.old, new) + json.dumps(values, indent=2, ensure_ascii=False) + "\n",
                            encoding="utf-8")  # fmt: skip
-    for line in translation.lines:
-        logger.info("%s", line)
+    translation.log()
     logger.info("written: %s", new)
     return 0
 

@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -60,9 +61,16 @@ def weights_of(path: Path, directory: Path) -> Path:
     if missing:
         raise ArchiveError(f"{path}: an archive of AllenNLP without {' and '.join(missing)}; it is not complete")
     if not found:
-        raise ArchiveError(f"{path}: an archive of AllenNLP without weights: expected {' or '.join(WEIGHTS_NAMES)}; a "
-                           "run that has not finished an epoch has none (--weights-file names another file)")  # fmt: skip
+        raise ArchiveError(f"{path}: an archive of AllenNLP without weights: expected {' or '.join(WEIGHTS_NAMES)}, "
+                           "which a run has after its first epoch; --weights-file names another file")  # fmt: skip
     return found[0]
+
+
+def check_config(path: Path, values: dict[str, Any]) -> None:
+    """Raises ArchiveError when the config beside AllenNLP's weights is none that the original could have trained."""
+    if not upstream_config.is_upstream(values):
+        raise ArchiveError(f"{path}: has weights of AllenNLP (.th), but its config.json is no config of "
+                           "studio-ousia/luke's examples: its model has no feature_extractor or embedder")  # fmt: skip
 
 
 @contextmanager
@@ -72,8 +80,9 @@ def explained(path: Path, pretrained: str) -> Iterator[None]:
         yield
     except CheckpointError as error:
         raise CheckpointError(
-            f"{path}: the archive takes its tokenizer and the encoder's config.json from {pretrained!r}: {error}; name a "
-            """folder that holds both (its weights are not needed): -o '{"model.encoder.pretrained": "FOLDER"}'"""
+            f"{path}: takes its tokenizer and the encoder's config.json from the checkpoint {pretrained!r}, which "
+            f"cannot be read: {error}; name a folder that holds these files (weights are not needed): "
+            """-o '{"model.encoder.pretrained": "FOLDER"}'"""
         ) from None
 
 
@@ -93,8 +102,10 @@ def read_labels(directory: Path) -> Labels:
     labels = [line.removesuffix("\r") for line in lines]  # as AllenNLP reads files of Windows
     if _is_padded(directory):
         if _UNKNOWN not in labels:
-            raise ArchiveError(f"{directory / _NAMESPACE}.txt: expected a line {_UNKNOWN}, as non_padded_namespaces.txt "
-                               f"does not name {_NAMESPACE!r}; the vocabulary is damaged")  # fmt: skip
+            raise ArchiveError(
+                f"{directory / _NAMESPACE}.txt: expected a line {_UNKNOWN}, as non_padded_namespaces.txt does not name "
+                f"{_NAMESPACE!r}; the vocabulary is damaged"
+            )
         labels.insert(0, _PADDING)
     return Labels(labels)
 

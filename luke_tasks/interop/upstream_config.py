@@ -47,6 +47,13 @@ class Translation:
         later = [replace(fault, path=self._old_path(fault.path)) for fault in faults]
         return [*self.faults, *(fault for fault in later if fault.path not in said)]
 
+    def log(self) -> None:
+        """Say what was translated, a line a key."""
+        if self.lines:
+            logger.info("a config of studio-ousia/luke's examples, read as one of luke-tasks (MIGRATING.md):")
+        for line in self.lines:
+            logger.info("  %s", line)
+
     def _old_path(self, path: str) -> str:
         for new in sorted(self.origins, key=len, reverse=True):
             if path == new or path.startswith(f"{new}."):
@@ -68,14 +75,6 @@ def is_upstream(values: dict[str, Any]) -> bool:
 def translate(values: dict[str, Any]) -> Translation:
     """Put an old config into this project's form; any other is left as it is."""
     return _Translator(values).run() if is_upstream(values) else Translation(values)
-
-
-def log(translation: Translation, *, in_full: bool) -> None:
-    """Say what was translated: each key, or only how many."""
-    logger.info("a config of studio-ousia/luke's examples, translated: %d keys differ here%s", len(translation.lines),
-                ":" if in_full else "")  # fmt: skip
-    for line in translation.lines:
-        logger.log(logging.INFO if in_full else logging.DEBUG, "  %s", line)
 
 
 def without_training(values: dict[str, Any]) -> dict[str, Any]:
@@ -111,9 +110,8 @@ def _is_users_own(name: str) -> bool:
     found = importlib.util.find_spec(name)
     folders += [Path(folder) for folder in (found.submodule_search_locations or ())] if found else []
     folders = [folder for folder in folders if folder.is_dir()]
-    return bool(folders) and not any(
-        (folder / mark).exists() for folder in folders for mark in _ORIGINAL_PACKAGES[name]
-    )
+    marks = [folder / mark for folder in folders for mark in _ORIGINAL_PACKAGES[name]]
+    return bool(folders) and not any(mark.exists() for mark in marks)
 
 
 # -- translation ----------------------------------------------------------------------------------------------------
@@ -189,7 +187,7 @@ class _Translator:
                 _set(self.new, new, rule.default)
                 self.result.lines.append(f"{new}: {describe(rule.default)}, as the original's default is")
             return
-        value = section.pop(key)
+        value = given = section.pop(key)
         if rule.convert is not None and not is_unset(value):
             try:
                 value = rule.convert(value)
@@ -199,10 +197,11 @@ class _Translator:
         if new is not None:
             before = _get(self.new, new)
             if before is not ABSENT and before != value:
-                first = next(move[0] for move in self.moves if move[1] == new)
+                first = self.result.origins[new]
                 self._fault(old, f"{describe(value)} goes against {first}, which is {describe(before)}; give the same")
             _set(self.new, new, value)
-        self.moves.append((old, new, value, rule.why))
+        if new != old or value != given:
+            self.moves.append((old, new, value, rule.why))
 
     def _collect_leftovers(self, rules: Iterable[Rule]) -> None:
         """Faults for what no rule has taken out of the sections that only old configs have."""
@@ -281,8 +280,8 @@ def _leaves(value: Any, path: str) -> Iterator[str]:
 
 
 def _merged(values: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    """Two objects as one; where both have a key that is no object, `over` wins."""
-    result = dict(values)
+    """Two objects as one, `type` first; where both have a key that is no object, `over` wins."""
+    result = dict.fromkeys({"type"} & (values.keys() | over.keys())) | values
     for key, value in over.items():
         old = result.get(key)
         result[key] = _merged(old, value) if isinstance(old, dict) and isinstance(value, dict) else value

@@ -108,9 +108,7 @@ def _unpack(path: Path, directory: Path) -> None:
     except PermissionError as error:
         raise ArchiveError(f"{path}: cannot be read: {error.strerror}") from None
     except tarfile.FilterError as error:
-        raise ArchiveError(
-            f"{path}: refused: a member would be written outside, or is no plain file: {error}"
-        ) from None
+        raise ArchiveError(f"{path}: refused: a member would leave the folder, or is no file: {error}") from None
     except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
         raise ArchiveError(f"{path}: not a readable {ARCHIVE_NAME}, perhaps cut short ({error})") from None
 
