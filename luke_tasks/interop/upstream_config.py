@@ -78,12 +78,20 @@ def translate(values: dict[str, Any]) -> Translation:
 
 
 def without_training(values: dict[str, Any]) -> dict[str, Any]:
-    """What an old config says about a trained model: its training is over, and need not be understood here."""
+    """What an old config says about a trained model: its training is over, and need not be understood here.
+
+    A linker of entities finds what the original's found, for the model has seen nothing else.
+    """
     kept = ("dataset_reader", "validation_dataset_reader", "model", "tokenizer")
     loader = values.get("validation_data_loader") or values.get("data_loader")
     loader = loader if isinstance(loader, dict) else {}
     sampler = loader.get("batch_sampler")
     sizes = (loader.get("batch_size"), sampler.get("batch_size") if isinstance(sampler, dict) else None, 32)
+    values = copy.deepcopy(values)
+    for reader in PLACES["READER"]:
+        linker = _get(values, f"{reader}.wiki_entity_linker")
+        if isinstance(linker, dict):
+            linker.setdefault("require_language", True)
     return {
         **{key: values[key] for key in kept if key in values},
         "train_data_path": str(values.get("train_data_path", "")),
