@@ -210,8 +210,8 @@ def _linker_faults(key: str, reader: Any, encoder: Any, for_training: bool) -> I
     if isinstance(encoder, Spec) and not _attribute(encoder, "has_entities"):
         yield Fault(key, f'links entities, which the encoder "{encoder.type_name}" does not read; remove this key')
     elif isinstance(encoder, Spec) and encoder.values.get("entities") == "special":
-        yield Fault(key, 'links entities, but model.encoder.entities is "special", which keeps no other embeddings; set '
-                         'it to "all", or remove this key')  # fmt: skip
+        yield Fault(key, 'links entities, but model.encoder.entities is "special", which keeps no embeddings of any; '
+                         'set it to "all", or remove this key')  # fmt: skip
     paths = linker.values.get("mention_candidate_json_file_paths")
     for languages, path in paths.items() if for_training and isinstance(paths, dict) else ():
         if isinstance(path, str) and not is_unset(path):

@@ -62,8 +62,9 @@ def run(args: argparse.Namespace) -> int:
     )
     head = trained.model.head
     if args.predictions_dir is not None and not head.prediction_files([]):
-        raise LukeTasksError(f'--predictions-dir: the head "{trained.config.parts.model.head.type_name}" has no files of '
-                             "its own; --predictions-output-file writes its predictions")  # fmt: skip
+        name = trained.config.parts.model.head.type_name
+        raise LukeTasksError(f'--predictions-dir: the head "{name}" has no files of its own; --predictions-output-file '
+                             "writes its predictions")  # fmt: skip
     parts = trained.config.parts
     batch_size = args.batch_size or (parts.validation_data_loader or parts.data_loader).batch_size
     predictor = Predictor(trained, batch_size=batch_size, cuda_device=args.cuda_device)
