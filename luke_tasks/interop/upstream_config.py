@@ -114,12 +114,14 @@ def without_original_packages(names: Sequence[str]) -> list[str]:
 
 def _is_users_own(name: str) -> bool:
     """Whether a package of this name is here that is not the original's."""
-    folders = [Path.cwd() / name]  # where `import_plugins` looks first
-    found = importlib.util.find_spec(name)
-    folders += [Path(folder) for folder in (found.submodule_search_locations or ())] if found else []
-    folders = [folder for folder in folders if folder.is_dir()]
-    marks = [folder / mark for folder in folders for mark in _ORIGINAL_PACKAGES[name]]
-    return bool(folders) and not any(mark.exists() for mark in marks)
+    folder = Path.cwd() / name  # where `import_plugins` looks first
+    if not folder.is_dir():
+        found = importlib.util.find_spec(name)
+        folders = found.submodule_search_locations if found is not None else None
+        if not folders:
+            return found is not None  # a single module is nobody else's
+        folder = Path(folders[0])
+    return not any((folder / mark).exists() for mark in _ORIGINAL_PACKAGES[name])
 
 
 # -- translation ----------------------------------------------------------------------------------------------------
@@ -190,12 +192,14 @@ class _Translator:
             self.result.origins.setdefault(new, old)
         section = _get(self.old, _parent(old))
         key = old.rpartition(".")[2]
-        if key not in section:
-            if rule.default is not ABSENT and new is not None and _get(self.new, new) is ABSENT:
+        if key not in section and new is not None:
+            if rule.default is not ABSENT and _get(self.new, new) is ABSENT:
                 _set(self.new, new, rule.default)
                 self.result.lines.append(f"{new}: {describe(rule.default)}, as the original's default is")
             return
-        value = given = section.pop(key)
+        value = given = section.pop(key, rule.default)
+        if value is ABSENT:
+            return
         if rule.convert is not None and not is_unset(value):
             try:
                 value = rule.convert(value)

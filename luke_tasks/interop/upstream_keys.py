@@ -7,7 +7,7 @@ that is not in the table has the same name and meaning here, or is unknown.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,7 +72,8 @@ class Rule:
         new: the path here; None: it is left out.
         why: for the log and for MIGRATING.md.
         convert: its value there → the value here. Raises ValueError with what is expected.
-        default: what the original takes where its section has no such key, if that is something else than here.
+        default: what the original takes where its section has no such key, if that is something else than here. It is
+            added; where there is no `new`, it is judged as if it were given.
         of: only where the section it stands in is of this `type`.
         models: only for these models; none: for all.
     """
@@ -86,24 +87,30 @@ class Rule:
     models: tuple[str, ...] = ()
 
 
-def only(*accepted: Any) -> Callable[[Any], Any]:
+@dataclass(frozen=True)
+class OneOf:
+    """A `convert` by table, refusing what is not in it."""
+
+    becomes: Sequence[tuple[Any, Any]]  # pairs, not a mapping: a value may be a list
+
+    def __call__(self, value: Any) -> Any:
+        for accepted, new in self.becomes:
+            if value == accepted:
+                return new
+        raise ValueError(f"expected {self}, found {describe(value)}")
+
+    def __str__(self) -> str:
+        return " or ".join(describe(accepted) for accepted, _ in self.becomes)
+
+
+def only(*accepted: Any) -> OneOf:
     """A `convert` that refuses all but some values."""
-
-    def convert(value: Any) -> Any:
-        if value not in accepted:
-            raise ValueError(f"expected {' or '.join(map(describe, accepted))}, found {describe(value)}")
-        return value
-
-    return convert
+    return OneOf([(value, value) for value in accepted])
 
 
-def one_of(names: Mapping[Any, Any]) -> Callable[[Any], Any]:
+def one_of(names: Mapping[Any, Any]) -> OneOf:
     """A `convert` by table."""
-
-    def convert(value: Any) -> Any:
-        return names[only(*names)(value)]
-
-    return convert
+    return OneOf(list(names.items()))
 
 
 def _markers(value: Any) -> Any:
@@ -170,7 +177,7 @@ RULES: tuple[Rule, ...] = (
     # what a text is made of
     Rule("READER.tokenizer.type", None, "the encoder's own tokenizer is used", only("pretrained_transformer")),
     Rule("READER.tokenizer.model_name", "tokenizer", _CHECKPOINT),
-    Rule("READER.tokenizer.add_special_tokens", None, "the readers add them", only(False), models=SPANS),
+    Rule("READER.tokenizer.add_special_tokens", None, "the readers add them", only(False), default=True, models=SPANS),
     Rule("READER.tokenizer.add_special_tokens", None, "the readers add them", only(True), models=MENTIONS),
     Rule("READER.tokenizer.tokenizer_kwargs.add_prefix_space", None, "words of NER begin with a space", only(True),
          models=SPANS),
@@ -207,7 +214,8 @@ RULES: tuple[Rule, ...] = (
     Rule("model.label_name_space", None, "labels are in `vocabulary/labels.txt`", only("labels"), models=WITH_FEATURES),
     Rule("model.text_field_key", None, "not needed", only("tokens"), models=WITH_FEATURES),
     Rule("model.prediction_save_path", None, "`evaluate --predictions-output-file` writes them", models=SPANS),
-    Rule("model.ignored_labels", "model.head.ignored_labels", "", models=("relation_classifier",)),
+    Rule("model.ignored_labels", "model.head.ignored_labels", "none is `no_relation`",
+         lambda value: value or ["no_relation"], models=("relation_classifier",)),
     Rule("model.feature_extractor.type", "model.head.features", "",
          one_of({"token": "token", "entity": "entity", "token+entity": "token+entity"}), models=WITH_FEATURES),
     Rule("model.feature_extractor.feature_type", "model.head.token_feature", "", models=MENTIONS),
@@ -267,7 +275,7 @@ RULES: tuple[Rule, ...] = (
          "keep what says where to log", _callbacks),
     Rule("trainer.checkpointer.type", None, "there is one", only("default", "simplified")),
     Rule("trainer.checkpointer.keep_most_recent_by_count", "trainer.checkpointer.keep_most_recent_by_count",
-         "at least 1, from which `--recover` goes on", lambda value: 1 if value in (0, None) else value),
+         "at least 1, from which `--recover` goes on", lambda value: 1 if value == 0 else value),
     Rule("trainer.checkpointer.keep_most_recent_by_age", None, "checkpoints are kept by count"),
     Rule("trainer.checkpointer.save_completed_epochs", None, "every epoch is saved"),
     Rule("trainer.optimizer.lr", "trainer.optimizer.lr", "here the default is 1e-5", default=0.001, of="adamw"),
@@ -293,8 +301,10 @@ def markdown_table() -> str:
     """The table as `MIGRATING.md` has it."""
     lines = ["| old key | here | |", "|---|---|---|"]
     for rule in RULES:
-        added = f"where it is not given: `{describe(rule.default)}`" if rule.default is not ABSENT else ""
-        where = f"`type: {rule.of}`" if rule.of else "" if len(rule.models) != 1 else f"`{rule.models[0]}`"
-        notes = "; ".join(part for part in (where, added, rule.why) if part)
-        lines.append(f"| `{rule.old}` | {f'`{rule.new}`' if rule.new else '-'} | {notes.replace('|', chr(92) + '|')} |")
+        notes = [", ".join(f"`{name}`" for name in rule.models) if len(rule.models) < len(WITH_FEATURES) else ""]
+        notes.append(f"of type `{rule.of}`" if rule.of else "")
+        notes.append(f"`{rule.convert}` only".replace(" or ", "` or `") if isinstance(rule.convert, OneOf) else "")
+        notes.append(f"where it is not given: `{describe(rule.default)}`" if rule.default is not ABSENT else "")
+        note = "; ".join(part for part in (*notes, rule.why) if part)
+        lines.append(f"| `{rule.old}` | {f'`{rule.new}`' if rule.new else '-'} | {note} |")
     return "\n".join(lines) + "\n"
