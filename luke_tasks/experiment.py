@@ -259,8 +259,10 @@ def load_trained(
     path = allennlp_archive.archive_of(Path(path)) if weights_file is None else Path(path)
     with archive.unpacked(path) as directory:
         foreign = allennlp_archive.is_allennlp(directory)
-        own_weights = Path(weights_file) if weights_file else None
-        weights = own_weights or (allennlp_archive if foreign else archive).weights_of(path, directory)
+        if foreign:
+            weights = Path(weights_file) if weights_file else allennlp_archive.weights_of(path, directory)
+        else:
+            weights = archive.weights_of(path, directory)
         values = archive.read_config(directory / "config.json")
         if overrides.strip():
             values = config_files.apply_overrides(values, overrides)
@@ -278,7 +280,7 @@ def load_trained(
         encoder = parts.model.encoder.build(load_weights=False)
         head = parts.model.head.build(hidden_size=encoder.hidden_size, labels=labels)
         model = Model(encoder=encoder, head=head)
-        load_weights(model, weights)
+        load_weights(model, Path(weights_file) if weights_file else weights)
     return Trained(config, reader, labels, model.eval())
 
 
