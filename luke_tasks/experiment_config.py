@@ -16,6 +16,7 @@ from luke_tasks.data.loader import DataLoader
 from luke_tasks.encoder.encoder import Encoder
 from luke_tasks.errors import ConfigError, Fault, PluginError, describe
 from luke_tasks.heads.head import Head
+from luke_tasks.interop import upstream_config
 from luke_tasks.readers.reader import Reader
 from luke_tasks.registry import Seed, discover, import_plugins
 from luke_tasks.schema import check, nearest
@@ -97,6 +98,8 @@ def check_config(
 ) -> CheckedConfig:
     """Compare plain values with what is registered. `faults` are those known already.
 
+    A config of studio-ousia/luke's `examples` is put into this project's form first, and what changed is logged.
+
     Args:
         for_training: whether the data files must be there.
     Raises:
@@ -104,9 +107,14 @@ def check_config(
         PluginError: a package of the user's own cannot be imported.
     """
     discover_all()
-    import_plugins(include_packages)
-    spec, found = check(values, ExperimentConfig)
-    found = [*faults, *found, *_faults_between_parts(spec.values, for_training)]
+    import_plugins(upstream_config.without_original_packages(include_packages))
+    translation = upstream_config.translate(values)
+    if translation.values is None:
+        raise ConfigError([*faults, *translation.faults])
+    spec, found = check(translation.values, ExperimentConfig)
+    found = [*faults, *translation.with_later([*found, *_faults_between_parts(spec.values, for_training)])]
+    if not found and for_training:
+        translation.log()
     if found:
         order = {field.name: number for number, field in enumerate(fields(ExperimentConfig))}
         raise ConfigError(sorted(found, key=lambda fault: order.get(fault.path.partition(".")[0], -1)))

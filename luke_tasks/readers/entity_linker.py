@@ -72,10 +72,19 @@ class EntityLinker(Registrable, ABC):
         max_mention_length: word pieces of the longest mention.
         entity_vocab_path: whose entities are linked: a file (`.json`, `.tsv`, `.jsonl`), a folder or a hub name with an
             entity vocabulary; by default the encoder's checkpoint. Its ids must be the encoder's.
+        require_language: find only names that bear a language, as the original does: nothing in LUKE's own vocabulary.
+            For models that were trained with it.
     """
 
-    def __init__(self, *, max_mention_length: PositiveInt = 10, entity_vocab_path: str | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        max_mention_length: PositiveInt = 10,
+        entity_vocab_path: str | None = None,
+        require_language: bool = False,
+    ) -> None:
         self.max_mention_length = max_mention_length
+        self.require_language = require_language
         self.entity_vocab_path = entity_vocab_path
         self._tokenizer: Tokenizer | None = None
         self._candidates: dict[tuple[str, str, str], Candidates | None] = {}
@@ -104,7 +113,9 @@ class EntityLinker(Registrable, ABC):
         """The entities of a text, in order. A mention whose entity is not in the vocabulary still takes its pieces."""
         found = []
         for start, end, name in candidates.longest(text, offsets, self.max_mention_length):
-            entity_id = self._vocab.get(name, self._vocab.get(f"{language}:{name}"))  # mLUKE's names bear a language
+            entity_id = self._vocab.get(f"{language}:{name}")  # mLUKE's names bear a language
+            if not self.require_language:
+                entity_id = self._vocab.get(name, entity_id)
             if entity_id is not None:
                 found.append(Mention(entity_id, start, end))
         return found
@@ -140,7 +151,7 @@ class JsonEntityLinker(EntityLinker):
     Args:
         mention_candidate_json_file_paths: language of the titles and of the texts, as `en-en`, → file.
         max_mention_length: word pieces of the longest mention.
-        entity_vocab_path: see `EntityLinker`.
+        entity_vocab_path, require_language: see `EntityLinker`.
     """
 
     def __init__(
@@ -149,8 +160,13 @@ class JsonEntityLinker(EntityLinker):
         mention_candidate_json_file_paths: dict[str, str],
         max_mention_length: PositiveInt = 10,
         entity_vocab_path: str | None = None,
+        require_language: bool = False,
     ) -> None:
-        super().__init__(max_mention_length=max_mention_length, entity_vocab_path=entity_vocab_path)
+        super().__init__(
+            max_mention_length=max_mention_length,
+            entity_vocab_path=entity_vocab_path,
+            require_language=require_language,
+        )
         self.paths = mention_candidate_json_file_paths
         self._files: dict[str, dict[str, Any]] = {}
 
