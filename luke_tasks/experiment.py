@@ -139,7 +139,8 @@ def build(config: CheckedConfig) -> Experiment:
             if feature.targets(labels) is None and name == "train":
                 raise LukeTasksError(f"{parts.train_data_path}: holds examples without a gold label: nothing can be "
                                      "learned from them; check the options of dataset_reader")  # fmt: skip
-    head = parts.model.head.build(hidden_size=encoder.hidden_size, labels=labels)
+    head = parts.model.head.build(hidden_size=encoder.hidden_size, labels=labels, encoder=encoder, tokenizer=tokenizer)
+    head.load_pretrained(encoder_values["pretrained"])
     _check_metric(trainer, head)
 
     model = Model(encoder=encoder, head=head)
@@ -271,7 +272,9 @@ def load_trained(
         labels = Labels.load(directory / "vocabulary") if reader.has_labels else Labels(())
         parts.model.encoder.values["pretrained"] = str(directory / "encoder")
         encoder = parts.model.encoder.build(load_weights=False, pooler=parts.model.head.owner.needs_pooler)
-        head = parts.model.head.build(hidden_size=encoder.hidden_size, labels=labels)
+        head = parts.model.head.build(
+            hidden_size=encoder.hidden_size, labels=labels, encoder=encoder, tokenizer=reader.tokenizer
+        )
         model = Model(encoder=encoder, head=head)
         load_weights(model, Path(weights_file) if weights_file else weights)
     return Trained(config, reader, labels, model.eval())

@@ -1,15 +1,16 @@
-"""Write the samples for sequence classification from the templates below.
+"""Write the samples for sequence classification and masked language modelling from the templates below.
 
-    python scripts/make_text_samples.py           # write data/sequence_classification
+    python scripts/make_text_samples.py           # write data/sequence_classification and data/masked_lm
     python scripts/make_text_samples.py --check   # say whether the files on disk are what would be written
 
-Reviews of made-up purchases, good or bad. Some templates are kept for valid and some for test. The output depends on
-SEED alone. Standard library only.
+Reviews of made-up purchases, good or bad; and sentences about countries, with the entities they name. Some templates
+are kept for valid and some for test. The output depends on SEED alone. Standard library only.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import random
 import re
 import sys
@@ -19,6 +20,7 @@ from pathlib import Path
 DATA = Path(__file__).resolve().parent.parent / "data"
 SEED = 47
 REVIEWS = {"train": 600, "valid": 150, "test": 250}
+FACTS = {"train": 500, "valid": 100, "test": 100}
 
 # {slot} draws from WORDS, [a|b] picks a part.
 WORDS = {
@@ -62,12 +64,44 @@ BAD = (
     "Far from [lasting|working well], the {thing} has [fallen apart|stopped] after {time}.",
 )
 
+# Country, capital, language; the titles are those of Wikipedia's articles.
+COUNTRIES = (
+    ("France", "Paris", "French language"), ("Japan", "Tokyo", "Japanese language"),
+    ("Italy", "Rome", "Italian language"), ("Germany", "Berlin", "German language"),
+    ("Portugal", "Lisbon", "Portuguese language"), ("Poland", "Warsaw", "Polish language"),
+    ("Sweden", "Stockholm", "Swedish language"), ("Greece", "Athens", "Greek language"),
+    ("Hungary", "Budapest", "Hungarian language"), ("Turkey", "Ankara", "Turkish language"),
+    ("Finland", "Helsinki", "Finnish language"), ("Denmark", "Copenhagen", "Danish language"),
+    ("Norway", "Oslo", "Norwegian language"), ("Iceland", "Reykjavík", "Icelandic language"),
+    ("Vietnam", "Hanoi", "Vietnamese language"), ("Thailand", "Bangkok", "Thai language"),
+    ("Romania", "Bucharest", "Romanian language"), ("Bulgaria", "Sofia", "Bulgarian language"),
+    ("Spain", "Madrid", "Spanish language"), ("Ukraine", "Kyiv", "Ukrainian language"),
+)  # fmt: skip
+ABOUT_COUNTRIES = (
+    "{capital} is the capital of {country}.",
+    "The [flight|night train] to {capital} [was late|leaves at nine], so we [slept|waited] in the hall.",
+    "[Most|Nearly all] people in {country} speak {language}.",
+    "She [learned|studied] {language} before she moved to {capital}.",
+    "{country} [won|lost] the match, and {capital} [celebrated|was silent] all night.",
+    "He was born in {country} and [teaches|writes in] {language}.",
+    "The [parliament|government] of {country} [meets|sits] in {capital}.",
+    "In {capital} you hear {language} in [every street|all the shops].",
+    "The [embassy|museum] in {capital} is closed on [Monday|Sunday].",
+    "A [letter|parcel] from {country} took [two|three] weeks.",
+    "{language} is [hard|easy] to learn, say those who live in {country}.",
+    "The [old|new] bridge in {capital} is the [longest|oldest] in {country}.",
+)
+
 
 def fill(template: str, rng: random.Random) -> str:
     """A template with its parts picked and its slots filled, beginning with a capital."""
-    text = re.sub(r"\[([^]]*)\]", lambda parts: rng.choice(parts[1].split("|")), template)
-    text = re.sub(r"\{(\w+)\}", lambda slot: rng.choice(WORDS[slot[1]]), text)
+    text = re.sub(r"\{(\w+)\}", lambda slot: rng.choice(WORDS[slot[1]]), pick(template, rng))
     return text[0].upper() + text[1:]
+
+
+def pick(template: str, rng: random.Random) -> str:
+    """A template with one of each `[a|b]`."""
+    return re.sub(r"\[([^]]*)\]", lambda parts: rng.choice(parts[1].split("|")), template)
 
 
 def split_of(index: int) -> str:
@@ -96,9 +130,32 @@ def reviews(taken: set[str]) -> dict[str, str]:
     return files
 
 
+def facts(taken: set[str]) -> dict[str, str]:
+    """File → JSON lines of texts with their entities. No text stands in two of them."""
+    files = {}
+    for split, size in FACTS.items():
+        rng = random.Random(f"{SEED} facts {split}")
+        lines: list[str] = []
+        while len(lines) < size:
+            titles = dict(zip(("country", "capital", "language"), rng.choice(COUNTRIES), strict=True))
+            template = pick(rng.choice(usable(ABOUT_COUNTRIES, split)), rng)
+            text, entities = "", []
+            for part in re.split(r"(\{\w+\})", template):
+                title = titles.get(part.strip("{}"), "") if part.startswith("{") else ""
+                words = title.removesuffix(" language") or part
+                if title:
+                    entities.append([len(text), len(text) + len(words), title])
+                text += words
+            if text not in taken:
+                taken.add(text)
+                lines.append(json.dumps({"text": text, "entities": entities}, ensure_ascii=False) + "\n")
+        files[f"masked_lm/{split}.jsonl"] = "".join(lines)
+    return files
+
+
 def make_files() -> dict[Path, str]:
     """Path → content."""
-    return {DATA / name: content for name, content in reviews(set()).items()}
+    return {DATA / name: content for name, content in {**reviews(set()), **facts(set())}.items()}
 
 
 def main() -> int:

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from luke_tasks.data.batch import Batch
 from luke_tasks.data.hub import SPECIAL_ENTITIES, checkpoint_dir
 from luke_tasks.encoder.attention import SelfAttention
-from luke_tasks.encoder.encoder import Encoder, EncoderOutput, Pooler
+from luke_tasks.encoder.encoder import EmbeddingTables, Encoder, EncoderOutput, Pooler
 from luke_tasks.encoder.pretrained import LukeConfig, read_config, read_weights, write_config
 from luke_tasks.errors import CheckpointError, DataError
 from luke_tasks.files import replacing, write_json
@@ -185,6 +185,7 @@ class LukeEncoder(Encoder):
         self.config = config
         self.attention = attention
         self.hidden_size = config.hidden_size
+        self.layer_norm_eps, self.hidden_act = config.layer_norm_eps, config.hidden_act
         self.max_word_length = config.max_position_embeddings - config.pad_token_id - 1
         self.embeddings = WordEmbeddings(config)
         self.entity_embeddings = EntityEmbeddings(config)
@@ -262,9 +263,14 @@ class LukeEncoder(Encoder):
             key_mask = torch.cat([key_mask, batch.entity_mask.bool()], dim=1)  # (B, W+E)
         hidden = self.encoder(hidden, key_mask, words)  # (B, W+E, D)
         pooled = self.pooler(hidden) if self.pooler is not None else None  # (B, D)
-        if batch.entity_ids is None:
-            return EncoderOutput(word_hidden=hidden, pooled=pooled)
-        return EncoderOutput(word_hidden=hidden[:, :words], entity_hidden=hidden[:, words:], pooled=pooled)
+        output = EncoderOutput(word_hidden=hidden[:, :words], pooled=pooled, tables=self.embedding_tables())
+        if batch.entity_ids is not None:
+            output.entity_hidden = hidden[:, words:]  # (B, E, D)
+        return output
+
+    def embedding_tables(self) -> EmbeddingTables:
+        words, entities = self.embeddings.word_embeddings, self.entity_embeddings.entity_embeddings
+        return EmbeddingTables(words.weight, entities.weight)
 
     @property
     def num_words(self) -> int:

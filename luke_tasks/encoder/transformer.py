@@ -18,7 +18,7 @@ import torch
 
 from luke_tasks.data.batch import Batch
 from luke_tasks.data.hub import checkpoint_dir, read_json
-from luke_tasks.encoder.encoder import Encoder, EncoderOutput, Pooler
+from luke_tasks.encoder.encoder import EmbeddingTables, Encoder, EncoderOutput, Pooler
 from luke_tasks.errors import CheckpointError, DataError
 from luke_tasks.registry import Fraction, Provided
 
@@ -46,6 +46,7 @@ class TransformerEncoder(Encoder):
         super().__init__()
         self.model = model
         self.hidden_size = model.config.hidden_size
+        self.layer_norm_eps = float(getattr(model.config, "layer_norm_eps", self.layer_norm_eps))
         self.pooler = Pooler(self.hidden_size) if pooler else None
         published: Any = getattr(model, "pooler", None)
         if self.pooler is not None and isinstance(getattr(published, "dense", None), torch.nn.Linear):
@@ -107,7 +108,13 @@ class TransformerEncoder(Encoder):
         if batch.word_type_ids is not None and getattr(self.model.config, "type_vocab_size", 0) > 1:
             inputs["token_type_ids"] = batch.word_type_ids  # (B, W)
         hidden = self.model(**inputs).last_hidden_state  # (B, W, D)
-        return EncoderOutput(word_hidden=hidden, pooled=self.pooler(hidden) if self.pooler is not None else None)
+        pooled = self.pooler(hidden) if self.pooler is not None else None  # (B, D)
+        return EncoderOutput(word_hidden=hidden, pooled=pooled, tables=self.embedding_tables())
+
+    def embedding_tables(self) -> EmbeddingTables:
+        weight = self.model.get_input_embeddings().weight
+        assert isinstance(weight, torch.Tensor)
+        return EmbeddingTables(weight, None)
 
     @property
     def num_words(self) -> int:

@@ -45,6 +45,9 @@ class Head(Registrable, nn.Module, ABC):
     needs_pooler: ClassVar[bool] = False  # whether it reads `EncoderOutput.pooled`
     labels: Labels
 
+    def load_pretrained(self, pretrained: str) -> None:
+        """Take up what the encoder's checkpoint holds for this head, before training. Most heads start anew."""
+
     @abstractmethod
     def forward(self, batch: Batch, encoded: EncoderOutput) -> HeadOutput:
         """Logits, and the loss when the batch has labels."""

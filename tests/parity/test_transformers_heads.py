@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from luke_tasks.data.features import IGNORED_LABEL
 from luke_tasks.heads.entity_typing import EntityTypingHead
+from luke_tasks.heads.masked_lm import MaskedLMHead
 from luke_tasks.heads.ner import NerHead
 from luke_tasks.heads.relation_classification import RelationHead
 from luke_tasks.heads.sequence_classification import SequenceClassificationHead
@@ -21,10 +23,11 @@ from luke_tasks.heads.token_classification import TokenClassificationHead
 from luke_tasks.readers.conll_span import ConllSpanReader
 from luke_tasks.readers.conll_tokens import ConllTokensReader
 from luke_tasks.readers.entity_typing import EntityTypingReader
+from luke_tasks.readers.masked_text import MaskedTextReader
 from luke_tasks.readers.relation_classification import RelationClassificationReader
 from luke_tasks.readers.sequence_classification import SequenceClassificationReader
 from tests.conftest import SENTENCES, conll
-from tests.parity.transformers_heads import Pair
+from tests.parity.transformers_heads import Pair, assert_close
 
 TEXTS = ["Beyoncé lives in Los Angeles .", "London is old", "EU rejects German call to boycott British lamb ."]
 ENTITIES = [[[0, 7, "Beyoncé"], [17, 28]], [], [[0, 2, "Nowhere"]]]
@@ -95,3 +98,32 @@ def test_token_classification(tmp_path: Path, context: Any) -> None:
     labels = pair.batch.labels
     assert labels is not None and (labels[pair.batch.word_mask] == IGNORED_LABEL).any()
     pair.check(pair.batch.word_mask, labels=labels)
+
+
+@pytest.mark.parametrize("tied", [True, False])
+@pytest.mark.parametrize("hidden_act", ["gelu", "relu"])
+def test_masked_lm(tmp_path: Path, tied: bool, hidden_act: str) -> None:
+    """Words and entities; our decoders see hidden places only, so all are asked for here."""
+    entities = [[[0, 7, "Beyoncé"], [17, 28, "Los Angeles"]], [[0, 6, "London"]], []]
+    records = [{"text": text, "entities": of_text} for text, of_text in zip(TEXTS, entities, strict=True)]
+    reader = partial(MaskedTextReader, entity_probability=0.7, word_probability=0.3)
+    head = partial(MaskedLMHead, tie_word_embeddings=tied)
+    pair = Pair(tmp_path, "LukeForMaskedLM", reader, head, lines(records), ".jsonl", hidden_act=hidden_act)
+    batch, model = pair.batch, pair.ours
+    assert batch.labels is not None and batch.entity_ids is not None and isinstance(model.head, MaskedLMHead)
+    word_labels = batch.labels[:, 0, : batch.word_ids.size(1)].contiguous()
+    entity_labels = batch.labels[:, 1, : batch.entity_ids.size(1)].contiguous()
+    assert 1 < (entity_labels != IGNORED_LABEL).sum() < 4 and (batch.entity_ids == 2).any()  # [MASK]
+    with torch.inference_mode():
+        theirs = pair.theirs(**pair.inputs(), labels=word_labels, entity_labels=entity_labels)
+        encoded = model.encoder(batch)
+        assert encoded.entity_hidden is not None
+        assert_close(model.head.word_logits(encoded.word_hidden, encoded.tables), theirs.logits)
+        assert_close(model.head.entity_logits(encoded.entity_hidden, encoded.tables), theirs.entity_logits)
+        found = model(batch)
+    assert_close(found.loss, theirs.loss)
+    # The candidates of the first hidden word, from their logits.
+    window = batch.features[0]
+    expected = theirs.logits[0, window.masked_words[0]].softmax(-1).topk(5)
+    assert_close(found.logits[0, 0, :5], expected.values)
+    assert found.logits[0, 0, 5:10].long().equal(expected.indices)

@@ -18,21 +18,24 @@ from luke_tasks.data.loader import collate
 from luke_tasks.data.tokenizer import Tokenizer
 from luke_tasks.encoder.luke import LukeEncoder
 from luke_tasks.heads.head import Head, Model
+from luke_tasks.heads.masked_lm import MaskedLMHead
 from luke_tasks.readers.reader import Reader
+from luke_tasks.spec import Spec
 from tests.encoder.test_luke import reference_inputs
 from tests.tiny import tiny_luke
 
-OURS = {"luke.": "encoder.", "classifier.": "head.classifier."}
-
-
-def tokenizer_of(checkpoint: Path) -> Tokenizer:
-    return Tokenizer.from_pretrained(str(checkpoint))
+OURS = {"luke.": "encoder.", "classifier.": "head.classifier.", "lm_head.": "head.lm_head.",
+        "entity_predictions.": "head.entity_predictions."}  # fmt: skip
+# There, each of these is another tensor too: the table of the entity embeddings, and `lm_head.bias`.
+TIED = ("entity_predictions.decoder.weight", "lm_head.decoder.bias")
 
 
 def our_weights(theirs: torch.nn.Module) -> dict[str, Tensor]:
     """Their weights under our names."""
     found = {}
     for name, weight in theirs.state_dict().items():
+        if name in TIED:
+            continue
         prefix = next(prefix for prefix in OURS if name.startswith(prefix))
         found[OURS[prefix] + name.removeprefix(prefix)] = weight
     return found
@@ -63,7 +66,9 @@ class Pair:
         encoder = LukeEncoder.from_pretrained(
             pretrained=str(checkpoint), load_weights=False, pooler=head_class.needs_pooler
         )
-        head: Head = make_head(hidden_size=encoder.hidden_size, labels=self.labels)
+        head: Head = Spec(make_head, {}, None).build(
+            hidden_size=encoder.hidden_size, labels=self.labels, encoder=encoder, tokenizer=reader.tokenizer
+        )
         self.ours = Model(encoder=encoder, head=head).eval()
         self.load()
         self.batch = collate(features, pad_id=reader.tokenizer.special.pad, labels=self.labels)
@@ -73,6 +78,10 @@ class Pair:
         weights = our_weights(self.theirs)
         if self.ours.encoder.pooler is None:  # type: ignore[union-attr]
             weights = {name: weight for name, weight in weights.items() if "pooler" not in name}
+        if isinstance(self.ours.head, MaskedLMHead) and self.ours.head.lm_head.decoder is None:
+            # Tied, as published checkpoints have it; from version 5 on, transformers forgets to.
+            self.theirs.lm_head.decoder.weight = self.theirs.luke.embeddings.word_embeddings.weight
+            del weights["head.lm_head.decoder.weight"]
         missing, unexpected = self.ours.load_state_dict(weights, strict=False)
         assert not unexpected
         assert set(missing) <= {"head.classifier.bias"}  # of entity pairs, transformers has none
