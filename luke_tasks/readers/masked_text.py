@@ -20,8 +20,8 @@ from luke_tasks.data.hub import SPECIAL_ENTITIES
 from luke_tasks.data.labels import Labels
 from luke_tasks.data.tokenizer import MASK_ENTITY, Tokenizer
 from luke_tasks.readers.mentions import Mention, entity_ids, parse_mentions, place_mentions
-from luke_tasks.readers.reader import Reader, WindowLength, read_text
-from luke_tasks.readers.records import Record, Span, TextFrame, json_lines
+from luke_tasks.readers.reader import Reader, WindowLength, text_lines
+from luke_tasks.readers.records import Record, Span, TextFrame, get_id, json_lines
 from luke_tasks.registry import Encoding, Fraction, NonNegativeInt, Provided
 
 _MASK = re.compile(r"<mask>|\[MASK\]")
@@ -87,6 +87,7 @@ class MaskedTextReader(Reader):
 
     task: ClassVar[str] = "masked_text"
     has_labels = False
+    names_entities = True
 
     def __init__(
         self,
@@ -114,8 +115,7 @@ class MaskedTextReader(Reader):
             for record, where in json_lines(path, self.encoding):
                 yield _example(record, where, where, hide=True)
             return
-        # Not splitlines(): U+2028 and the like stand within lines.
-        for number, line in enumerate(read_text(path, self.encoding).replace("\r\n", "\n").split("\n"), start=1):
+        for number, line in text_lines(path, self.encoding):
             if line.strip():
                 yield MaskedTextExample(f"{path}:{number}", line, [], True, f"{path}:{number}")
 
@@ -124,7 +124,7 @@ class MaskedTextReader(Reader):
 
     def parse_input(self, record: Record, where: str) -> MaskedTextExample:
         """`{"text": ..., "entities": [[start, end] or [start, end, title]]}`, or with `"words"`; `"id"` is kept."""
-        id = where if record.get("id") is None else str(record["id"])
+        id = get_id(record, where)
         return _example(record, id, where, hide=False)
 
     # -- examples → features ----------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from luke_tasks.data.tokenizer import Tokenizer
 from luke_tasks.errors import DataError, describe
 from luke_tasks.readers.mentions import Mention, entity_ids, parse_mentions, place_mentions
 from luke_tasks.readers.reader import Reader, WindowLength
-from luke_tasks.readers.records import Record, TextFrame, get, get_string
+from luke_tasks.readers.records import Record, TextFrame, get, get_id, get_string
 from luke_tasks.readers.tables import TableFormat, table_records
 from luke_tasks.registry import Encoding, Provided
 
@@ -152,7 +152,7 @@ class SequenceClassificationReader(Reader):
         pair = None
         if self.text_pair is not None:
             pair = _second_text(record, self.text_pair if self.text_pair in record else "text_pair", where)
-        id = where if record.get("id") is None else str(record["id"])
+        id = get_id(record, where)
         return TextExample(id, frame.text, pair, None, where, parse_mentions(record, frame, where))
 
     def parse_line(self, line: str, where: str) -> Any:
