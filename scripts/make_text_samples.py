@@ -1,10 +1,11 @@
-"""Write the samples for sequence classification and masked language modelling from the templates below.
+"""Write the samples for sequence classification, masked language modelling and multiple choice.
 
-    python scripts/make_text_samples.py           # write data/sequence_classification and data/masked_lm
+    python scripts/make_text_samples.py           # write them to their folders in data
     python scripts/make_text_samples.py --check   # say whether the files on disk are what would be written
 
-Reviews of made-up purchases, good or bad; and sentences about countries, with the entities they name. Some templates
-are kept for valid and some for test. The output depends on SEED alone. Standard library only.
+Reviews of made-up purchases, good or bad; sentences about countries, with the entities they name; and situations with
+four ways to go on, of which one fits: all from the templates below. Some templates are kept for valid and some for
+test. The output depends on SEED alone. Standard library only.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ DATA = Path(__file__).resolve().parent.parent / "data"
 SEED = 47
 REVIEWS = {"train": 600, "valid": 150, "test": 250}
 FACTS = {"train": 500, "valid": 100, "test": 100}
+CHOICES = {"train": 500, "valid": 100, "test": 100}
 
 # {slot} draws from WORDS, [a|b] picks a part.
 WORDS = {
@@ -92,6 +94,40 @@ ABOUT_COUNTRIES = (
     "The [old|new] bridge in {capital} is the [longest|oldest] in {country}.",
 )
 
+# A situation, and how it goes on; those of other situations are the wrong choices.
+SITUATIONS = (
+    ("{who} [fills|puts] the kettle and [gets out|looks for] a cup.", "makes a pot of tea."),
+    ("It begins to rain, and {who} [looks up|stops].", "opens an umbrella."),
+    ("{who} [kneels|sits down] beside the flat tyre.", "unscrews the wheel."),
+    ("The dog [waits|barks] at the door with its lead, and {who} [sighs|laughs].", "takes it for a walk."),
+    ("{who} [sees|finds] a letter [on the mat|in the box].", "tears the envelope open."),
+    ("The [baby|child] [cries|wakes] in the next room, and {who} [gets up|listens].", "sings a lullaby."),
+    ("The guitar is out of tune, and {who} [frowns|winces].", "tightens a string."),
+    ("{who} [smells|sees] smoke [in the kitchen|from the oven].", "calls the fire brigade."),
+    ("The [library|reading room] is about to close, and {who} [hurries|gets up].", "returns the books."),
+    ("{who} [stands|waits] at the counter of the bakery.", "buys a loaf of bread."),
+    ("The lamp [flickers|goes dark] above {who}.", "changes the bulb."),
+    ("There is snow on the path, and {who} [puts on gloves|yawns].", "fetches the shovel."),
+    ("{who} [spreads|unfolds] a blanket in the park.", "lays out the picnic."),
+    ("The shirt is [creased|crumpled], and {who} [has to leave|is late].", "heats the iron."),
+    ("The tomato plants are dry, and {who} [goes out|bends down].", "waters the garden."),
+    ("{who} [cannot sleep|lies awake] because of the noise.", "puts in earplugs."),
+    ("The hall is full, and {who} [walks|steps] up to the microphone.", "gives a speech."),
+    ("{who} [drops|knocks over] the glass, and it shatters.", "sweeps up the pieces."),
+    ("The lake is [warm|calm], and {who} [takes off the shoes|runs down the pier].", "dives into the water."),
+    ("The hair has grown too long, and {who} [sits down|leans back] in the chair.", "asks for a short cut."),
+    ("{who} [cuts|pricks] a finger [with the knife|on a thorn].", "looks for a plaster."),
+    ("The train [pulls in|stops], and {who} [lifts|takes] the suitcase.", "climbs on board."),
+    ("The wall is [bare|stained], and {who} [stirs|opens] the tin.", "dips the brush into the paint."),
+    ("{who} [loses|misplaces] the key and [stands|waits] before the locked house.", "rings the neighbour's bell."),
+    ("The sheep have [got out|run off], and {who} [whistles|shouts].", "drives them back to the field."),
+    ("The cake has [cooled|risen], and {who} [mixes|stirs] the icing.", "decorates it with cherries."),
+    ("The wind [drops|dies], and {who} [looks at|pulls down] the sail.", "rows the boat ashore."),
+    ("{who} [finds|picks up] a purse on the pavement.", "takes it to the police station."),
+)
+OPENINGS = ("Then {who}", "After that {who}", "So {who}", "A moment later {who}")
+PEOPLE = ("Ada", "Bruno", "Clara", "Dev", "Elif", "Farid", "Greta", "Hugo", "Ines", "Jonas", "Kofi", "Lena")
+
 
 def fill(template: str, rng: random.Random) -> str:
     """A template with its parts picked and its slots filled, beginning with a capital."""
@@ -153,9 +189,32 @@ def facts(taken: set[str]) -> dict[str, str]:
     return files
 
 
+def choices(taken: set[str]) -> dict[str, str]:
+    """File → JSON lines of situations with four ways to go on. None stands in two of them."""
+    files = {}
+    for split, size in CHOICES.items():
+        rng = random.Random(f"{SEED} choices {split}")
+        own = {"valid": SITUATIONS[18:23], "test": SITUATIONS[23:]}.get(split, ())
+        lines: list[str] = []
+        while len(lines) < size:
+            situation, right = rng.choice((*SITUATIONS[:18], *own, *own))
+            who = rng.choice(PEOPLE)
+            context, opening = (pick(text, rng).replace("{who}", who) for text in (situation, rng.choice(OPENINGS)))
+            wrong = rng.sample([ending for _, ending in SITUATIONS[:18] + tuple(own) if ending != right], 3)
+            label = rng.randrange(4)
+            record = {"context": context, "question": opening, "choices": [*wrong[:label], right, *wrong[label:]],
+                      "label": label}  # fmt: skip
+            if context not in taken:
+                taken.add(context)
+                lines.append(json.dumps(record, ensure_ascii=False) + "\n")
+        files[f"multiple_choice/{split}.jsonl"] = "".join(lines)
+    return files
+
+
 def make_files() -> dict[Path, str]:
     """Path → content."""
-    return {DATA / name: content for name, content in {**reviews(set()), **facts(set())}.items()}
+    made = {**reviews(set()), **facts(set()), **choices(set())}
+    return {DATA / name: content for name, content in made.items()}
 
 
 def main() -> int:

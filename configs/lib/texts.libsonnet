@@ -16,6 +16,13 @@
     model: { head: { type: "token_classification" } },
   },
 
+  // One of several choices.
+  choices:: {
+    dataset_reader: { type: "multiple_choice" },
+    model: { head: { type: "multiple_choice" } },
+    trainer+: { validation_metric: "+accuracy" },
+  },
+
   // Hidden words and entities of running text.
   masked:: {
     dataset_reader+: { type: "masked_text" },

@@ -5,6 +5,7 @@ Shapes: W word pieces and E entities of this window.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +30,11 @@ class Features:
     num_words: int  # words this window is responsible for, for speeds in words per second
     word_type_ids: IntArray | None = None  # (W,) segment ids; None: all 0
     entity_type_ids: IntArray | None = None  # (E,) segment ids; None: all 0
+
+    @property
+    def windows(self) -> Sequence[Features]:
+        """What becomes the rows of a batch: itself; several where they must stay in one batch, as choices must."""
+        return (self,)
 
     def targets(self, labels: Labels) -> IntArray | FloatArray | None:
         """Gold labels as the integers (of regression: floats) the head's loss reads; None where the example has none.

@@ -73,16 +73,17 @@ def collate(features: Sequence[Features], *, pad_id: int, labels: Labels | None)
     """
     targets = [feature.targets(labels) for feature in features] if labels is not None else []
     known_targets = [target for target in targets if target is not None]
-    entity_lengths = torch.tensor([len(feature.entity_ids) for feature in features])
-    word_lengths = torch.tensor([len(feature.word_ids) for feature in features])
+    windows = [window for feature in features for window in feature.windows]
+    entity_lengths = torch.tensor([len(window.entity_ids) for window in windows])
+    word_lengths = torch.tensor([len(window.word_ids) for window in windows])
     return Batch(
-        word_ids=_pad([feature.word_ids for feature in features], pad_id),
+        word_ids=_pad([window.word_ids for window in windows], pad_id),
         word_mask=_mask(word_lengths),
-        entity_ids=_pad([feature.entity_ids for feature in features], 0),
-        entity_spans=_pad([feature.entity_spans for feature in features], 0),
+        entity_ids=_pad([window.entity_ids for window in windows], 0),
+        entity_spans=_pad([window.entity_spans for window in windows], 0),
         entity_mask=_mask(entity_lengths),
-        word_type_ids=_pad_types([feature.word_type_ids for feature in features]),
-        entity_type_ids=_pad_types([feature.entity_type_ids for feature in features]),
+        word_type_ids=_pad_types([window.word_type_ids for window in windows]),
+        entity_type_ids=_pad_types([window.entity_type_ids for window in windows]),
         labels=_pad(known_targets, IGNORED_LABEL) if len(known_targets) == len(features) else None,
         features=features,
     )

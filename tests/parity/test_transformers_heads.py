@@ -16,6 +16,7 @@ import torch
 from luke_tasks.data.features import IGNORED_LABEL
 from luke_tasks.heads.entity_typing import EntityTypingHead
 from luke_tasks.heads.masked_lm import MaskedLMHead
+from luke_tasks.heads.multiple_choice import MultipleChoiceHead
 from luke_tasks.heads.ner import NerHead
 from luke_tasks.heads.relation_classification import RelationHead
 from luke_tasks.heads.sequence_classification import SequenceClassificationHead
@@ -24,6 +25,7 @@ from luke_tasks.readers.conll_span import ConllSpanReader
 from luke_tasks.readers.conll_tokens import ConllTokensReader
 from luke_tasks.readers.entity_typing import EntityTypingReader
 from luke_tasks.readers.masked_text import MaskedTextReader
+from luke_tasks.readers.multiple_choice import MultipleChoiceReader
 from luke_tasks.readers.relation_classification import RelationClassificationReader
 from luke_tasks.readers.sequence_classification import SequenceClassificationReader
 from tests.conftest import SENTENCES, conll
@@ -127,3 +129,19 @@ def test_masked_lm(tmp_path: Path, tied: bool, hidden_act: str) -> None:
     expected = theirs.logits[0, window.masked_words[0]].softmax(-1).topk(5)
     assert_close(found.logits[0, 0, :5], expected.values)
     assert found.logits[0, 0, 5:10].long().equal(expected.indices)
+
+
+@pytest.mark.parametrize("max_length", [20, 60])
+def test_multiple_choice(tmp_path: Path, max_length: int) -> None:
+    """Theirs takes (examples, choices, word pieces), as many choices for each."""
+    choices = [["two days .", "lives in Honolulu"], ["EU", "was born"], [".", "London Paris France"]]
+    records = [{"context": text, "question": "born", "choices": of_text, "label": label}
+               for text, of_text, label in zip(TEXTS, choices, (0, 1, 1), strict=True)]  # fmt: skip
+    reader = partial(MultipleChoiceReader, max_sequence_length=max_length)
+    pair = Pair(tmp_path, "LukeForMultipleChoice", reader, MultipleChoiceHead, lines(records), ".jsonl")
+    grouped = {name: tensor.view(3, 2, -1) for name, tensor in pair.inputs().items()}
+    with torch.inference_mode():
+        ours, theirs = pair.ours(pair.batch), pair.theirs(**grouped, labels=pair.batch.labels)
+    assert theirs.logits.std() > 0.01
+    assert_close(ours.logits, theirs.logits)
+    assert_close(ours.loss, theirs.loss)

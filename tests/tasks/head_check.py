@@ -22,11 +22,13 @@ def check_head(
     overrides: dict[str, Any] | None = None,
     without_gradient: tuple[str, ...] = (),
     unused: str = "$.",
+    shared_by_all: tuple[str, ...] = (),
 ) -> None:
     """Train `config` in `tmp_path`, and hold the archive against the run.
 
     `without_gradient` names weights that cannot reach this loss, with the reason beside it in the test; the regular
-    expression `unused`, those that the task's data never use.
+    expression `unused`, those that the task's data never use; `shared_by_all`, those that move all scores of a softmax
+    together, which get nothing but rounding.
     """
     run_dir = tmp_path / "run"
     assert train(config, run_dir, overrides=overrides) == 0
@@ -46,10 +48,12 @@ def check_head(
         assert_alike({**single, "id": ""}, {**batched, "id": ""})  # an id may say which input of a list it was
     json.dumps(one_by_one)
 
-    check_gradients(run_dir, without_gradient, unused)
+    check_gradients(run_dir, without_gradient, unused, shared_by_all)
 
 
-def check_gradients(run_dir: Path, allowed: tuple[str, ...], unused: str = "$.") -> None:
+def check_gradients(
+    run_dir: Path, allowed: tuple[str, ...], unused: str = "$.", shared_by_all: tuple[str, ...] = ()
+) -> None:
     """Every weight of the trained model takes part in the loss."""
     trained = load_trained(run_dir)
     path = trained.config.resolved["validation_data_path"]
@@ -63,7 +67,7 @@ def check_gradients(run_dir: Path, allowed: tuple[str, ...], unused: str = "$.")
     assert without == [name for name in gradients if re.search(unused, name)]
     zero = [name for name, gradient in gradients.items() if gradient is not None and not gradient.abs().sum() > 0]
     # Softmax does not change when all of a row's scores move together, so a key's bias gets nothing but rounding.
-    assert [name for name in zero if not name.endswith("key.bias")] == list(allowed)
+    assert [name for name in zero if not name.endswith(("key.bias", *shared_by_all))] == list(allowed)
 
 
 def assert_alike(a: Any, b: Any) -> None:
