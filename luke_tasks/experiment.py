@@ -22,6 +22,7 @@ from luke_tasks.errors import CheckpointError, ConfigError, Fault, LukeTasksErro
 from luke_tasks.experiment_config import CheckedConfig, ExperimentConfig, check_config, read_config
 from luke_tasks.files import write_json
 from luke_tasks.heads.head import Head, Model
+from luke_tasks.interop.huggingface_load import find_checkpoint, load_head, read_checkpoint
 from luke_tasks.readers.reader import Reader
 from luke_tasks.schema import nearest
 from luke_tasks.training import archive
@@ -246,22 +247,21 @@ def load_trained(
 ) -> Trained:
     """Build the reader and the model an archive holds, with its weights, and nothing else: no hub, no environment.
 
+    A fine-tuned LUKE of Hugging Face is such an archive too, and may be on the hub.
+
     Args:
-        path: a `model.tar.gz` or a run's directory.
+        path: a `model.tar.gz`, a run's directory, or a Hugging Face checkpoint's folder or hub name.
         overrides: laid over the archive's config.
         weights_file: weights to load instead of the archive's own.
     Raises:
         ArchiveError, CheckpointError, ConfigError: see there.
     """
+    checkpoint = find_checkpoint(path)
+    if checkpoint is not None:
+        return _load_checkpoint(path, checkpoint, overrides, include_packages, weights_file)
     with archive.opened_archive(path) as (directory, weights):
         values = archive.read_config(directory / "config.json")
-        if overrides.strip():
-            values = config_files.apply_overrides(values, overrides)
-        try:
-            config = check_config(values, (), include_packages, for_training=False)
-        except ConfigError as error:
-            raise ConfigError([replace(fault, path=f"{path}: config.json: {fault.path}") for fault in error.faults]
-                              ) from None  # fmt: skip
+        config = _check_stored(values, overrides, include_packages, f"{path}: config.json")
         parts = config.parts
         reader = (parts.validation_dataset_reader or parts.dataset_reader).build(
             tokenizer=Tokenizer.load(directory / "tokenizer")
@@ -273,3 +273,42 @@ def load_trained(
         model = Model(encoder=encoder, head=head)
         load_weights(model, Path(weights_file) if weights_file else weights)
     return Trained(config, reader, labels, model.eval())
+
+
+def _load_checkpoint(
+    name: str | Path, directory: Path, overrides: str, include_packages: Sequence[str], weights_file: str | None
+) -> Trained:
+    """As `load_trained`, of a Hugging Face checkpoint."""
+    checkpoint = read_checkpoint(name, directory)
+    config = _check_stored(checkpoint.values, overrides, include_packages, str(name))
+    parts = config.parts
+    encoder = parts.model.encoder.build()
+    special_only = parts.model.encoder.values.get("entities") == "special"
+    tokenizer = Tokenizer.from_pretrained(str(directory), special_entities_only=special_only)
+    reader = parts.dataset_reader.build(tokenizer=tokenizer)
+    unknown = [word for word in reader.added_words if tokenizer.word_id(word) is None]
+    if unknown:
+        raise CheckpointError(f"{directory}: its tokenizer has no {', '.join(unknown)}, between which a model of its "
+                              "class expects the entities")  # fmt: skip
+    check_window(reader, encoder)
+    labels = checkpoint.labels if reader.has_labels else Labels(())
+    head = parts.model.head.build(hidden_size=encoder.hidden_size, labels=labels)
+    model = Model(encoder=encoder, head=head)
+    if weights_file:
+        load_weights(model, Path(weights_file))
+    else:
+        load_head(checkpoint, model)
+    return Trained(config, reader, labels, model.eval())
+
+
+def _check_stored(
+    values: dict[str, Any], overrides: str, include_packages: Sequence[str], origin: str
+) -> CheckedConfig:
+    """A stored config with the user's changes; `origin` begins the message of each fault."""
+    if overrides.strip():
+        values = config_files.apply_overrides(values, overrides)
+    try:
+        return check_config(values, (), include_packages, for_training=False)
+    except ConfigError as error:
+        faults = [replace(fault, path=f"{origin}: {fault.path}") for fault in error.faults]
+        raise ConfigError(faults) from None
