@@ -8,7 +8,6 @@ weights in their places. Readers get the options of the original evaluation (stu
 from __future__ import annotations
 
 import json
-import logging
 import re
 from collections import Counter
 from collections.abc import Mapping
@@ -26,11 +25,9 @@ from luke_tasks.heads.head import Model
 from luke_tasks.interop.huggingface import BY_NAME, CONFIG_KEY, NO_ENTITY_NAMES, HeadClass
 from luke_tasks.readers.conll_span import NON_ENTITY
 
-logger = logging.getLogger(__name__)
-
 BATCH_SIZE = 32  # the original evaluation's
 MAX_WINDOW = 512  # word pieces of a window there
-_HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+(?<!\.gz)(?<!\.tar)")
+_HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*(?<!\.gz)(?<!\.tar)")
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin", "model.safetensors.index.json", "pytorch_model.bin.index.json")
 # What checkpoints hold besides the model: buffers of old versions, and what pretraining needed.
 _UNUSED = re.compile(r"(entity_)?embeddings\.position_ids|pooler\.dense\.(weight|bias)|(lm_head|entity_predictions)\..+")
@@ -89,7 +86,6 @@ def read_checkpoint(name: str | Path, directory: Path) -> Checkpoint:
     if not isinstance(own, dict) or not all(isinstance(part, dict) for part in own.values()):
         raise CheckpointError(f"{path}: {CONFIG_KEY}: expected an object of objects, as `export` writes it")
     reader, head = own.get("dataset_reader", reader), {**head, **own.get("head", {})}
-    logger.info("%s: %s, read by %s (change it with -o)", name, kind.name, json.dumps(reader, ensure_ascii=False))
     values = {
         "dataset_reader": reader,
         "train_data_path": "",  # not known, and not needed
