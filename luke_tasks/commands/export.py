@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _to_huggingface(args: argparse.Namespace) -> int:
     from luke_tasks.experiment import load_trained
-    from luke_tasks.interop import huggingface_export, hub_upload, model_card
+    from luke_tasks.interop import hub_upload, huggingface_export, model_card
 
     out = Path(args.out)
     huggingface_export.check_free(out, force=args.force)

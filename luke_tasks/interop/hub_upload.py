@@ -19,7 +19,7 @@ class UploadError(LukeTasksError):
 def check_repo_name(name: str) -> None:
     """Raises LukeTasksError when the hub would not have a model of this name."""
     from huggingface_hub.errors import HFValidationError
-    from huggingface_hub.utils import validate_repo_id
+    from huggingface_hub.utils._validators import validate_repo_id
 
     try:
         validate_repo_id(name)

@@ -115,7 +115,7 @@ def _tensors(trained: Trained, kind: HeadClass) -> dict[str, Tensor]:
     encoder, head = trained.model.encoder, dict(trained.model.head.state_dict())
     assert isinstance(encoder, LukeEncoder)
     if kind.name == "LukeForEntityPairClassification" and "classifier.bias" in head:
-        norm = encoder.encoder.layer[-1].output.LayerNorm
+        norm = encoder.get_submodule("encoder.layer")[-1].output.LayerNorm  # type: ignore[index]
         head["classifier.weight"] = fold_bias(head["classifier.weight"], head.pop("classifier.bias"), norm)
     tensors = {f"luke.{name}": tensor for name, tensor in encoder.state_dict().items()} | head
     if kind.has_pooler and encoder.pooler is None:  # nothing reads it; without it, `transformers` would warn

@@ -30,7 +30,9 @@ MAX_WINDOW = 512  # word pieces of a window there
 _HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*(?<!\.gz)(?<!\.tar)")
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin", "model.safetensors.index.json", "pytorch_model.bin.index.json")
 # What checkpoints hold besides the model: buffers of old versions, and what pretraining needed.
-_UNUSED = re.compile(r"(entity_)?embeddings\.position_ids|pooler\.dense\.(weight|bias)|(lm_head|entity_predictions)\..+")
+_UNUSED = re.compile(
+    r"(entity_)?embeddings\.position_ids|pooler\.dense\.(weight|bias)|(lm_head|entity_predictions)\..+"
+)
 
 
 @dataclass(frozen=True)

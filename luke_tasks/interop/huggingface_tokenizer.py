@@ -101,10 +101,10 @@ def write_tokenizer(tokenizer: Tokenizer, directory: Path, *, window: int, optio
 
 def _special_tokens(tokenizer: Tokenizer) -> dict[str, str]:
     """Under the names that `transformers` has for them."""
-    special, text = tokenizer.special, tokenizer.backend.id_to_token
-    cls, sep = text(special.cls), text(special.sep)
-    return {"bos_token": cls, "eos_token": sep, "cls_token": cls, "sep_token": sep,
-            "pad_token": text(special.pad), "mask_token": text(special.mask), "unk_token": text(special.unknown)}  # fmt: skip
+    special = tokenizer.special
+    ids = {"bos_token": special.cls, "eos_token": special.sep, "cls_token": special.cls, "sep_token": special.sep,
+           "pad_token": special.pad, "mask_token": special.mask, "unk_token": special.unknown}  # fmt: skip
+    return {name: str(tokenizer.backend.id_to_token(id)) for name, id in ids.items()}
 
 
 def _without_gaps(added: Mapping[str, int], size: int) -> dict[str, int]:

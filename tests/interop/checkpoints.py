@@ -14,9 +14,7 @@ from luke_tasks.data.batch import Batch
 from tests.conftest import SENTENCES, conll
 from tests.tiny import tiny_luke
 
-NER, TYPING, PAIR = (
-    f"LukeForEntity{kind}Classification" for kind in ("Span", "", "Pair")
-)
+NER, TYPING, PAIR = (f"LukeForEntity{kind}Classification" for kind in ("Span", "", "Pair"))
 LABELS = {
     NER: ["NIL", "MISC", "PER", "ORG", "LOC"],
     TYPING: ["place", "person", "group", "time"],

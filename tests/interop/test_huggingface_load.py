@@ -1,4 +1,4 @@
-"""Fine-tuned checkpoints of Hugging Face in `evaluate`, `predict` and `luke_tasks.load`, held against `transformers`."""
+"""Fine-tuned checkpoints of Hugging Face in `evaluate`, `predict` and Python, held against `transformers`."""
 
 from __future__ import annotations
 
@@ -225,7 +225,7 @@ def test_mluke(tmp_path: Path) -> None:
     torch.testing.assert_close(ours, transformers_logits(folder, batch), atol=1e-5, rtol=0)
 
 
-# -- what is in the file, and what is not -------------------------------------------------------------------------------
+# -- what is in the file, and what is not -----------------------------------------------------------------------------
 
 
 def test_old_checkpoint(change: Callable[..., Path]) -> None:
