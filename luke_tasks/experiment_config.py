@@ -143,6 +143,8 @@ def _faults_between_parts(values: dict[str, Any], for_training: bool) -> Iterato
         yield from _head_faults(head, encoder)
         for key in ("dataset_reader", "validation_dataset_reader"):
             yield from _task_faults(key, values.get(key), head)
+    for key in ("dataset_reader", "validation_dataset_reader"):
+        yield from _linker_faults(key, values.get(key), encoder, for_training)
     if isinstance(trainer, Spec):
         yield from _trainer_faults(trainer, head, values.get("validation_data_path"))
 
@@ -189,6 +191,23 @@ def _task_faults(key: str, reader: Any, head: Spec[Any]) -> Iterator[Fault]:
         if task not in tasks:
             yield Fault(f"{key}.type", f'"{reader.type_name}" reads examples of {task}, but the head '
                                        f'"{head.type_name}" learns {" or ".join(tasks)}')  # fmt: skip
+
+
+def _linker_faults(key: str, reader: Any, encoder: Any, for_training: bool) -> Iterator[Fault]:
+    """A reader that links entities goes with an encoder that has some."""
+    linker = reader.values.get("wiki_entity_linker") if isinstance(reader, Spec) else None
+    if not isinstance(linker, Spec):
+        return
+    key = f"{key}.wiki_entity_linker"
+    if isinstance(encoder, Spec) and not _attribute(encoder, "has_entities"):
+        yield Fault(key, f'links entities, which the encoder "{encoder.type_name}" does not read; remove this key')
+    elif isinstance(encoder, Spec) and encoder.values.get("entities") == "special":
+        yield Fault(key, 'links entities, but model.encoder.entities is "special", which keeps no embeddings of any; '
+                         'set it to "all", or remove this key')  # fmt: skip
+    paths = linker.values.get("mention_candidate_json_file_paths")
+    for languages, path in paths.items() if for_training and isinstance(paths, dict) else ():
+        if isinstance(path, str) and not is_unset(path):
+            yield from _data_file_faults(f"{key}.mention_candidate_json_file_paths.{languages}", path)
 
 
 def _trainer_faults(trainer: Spec[Any], head: Any, validation_path: Any) -> Iterator[Fault]:

@@ -59,6 +59,14 @@ class Head(Registrable, nn.Module, ABC):
         Windows come in the order `Reader.encode` made them; there may be none.
         """
 
+    def prediction_files(self, predictions: Sequence[Any]) -> dict[str, Any]:
+        """File name → JSON content, in the form that the task's own evaluation script reads; most tasks have none.
+
+        Args:
+            predictions: of all examples of a file.
+        """
+        return {}
+
     @abstractmethod
     def make_metrics(self) -> Metrics:
         """Fresh metrics for one evaluation."""

@@ -83,24 +83,32 @@ def json_lines(path: str | Path, encoding: str) -> Iterator[tuple[Record, str]]:
         yield parse_json(line, where), where
 
 
-def json_array(path: str | Path, encoding: str) -> Iterator[tuple[Record, str]]:
+def json_array(
+    path: str | Path, encoding: str, key: str | None = None, item: str = "record"
+) -> Iterator[tuple[Record, str]]:
     """The objects of a file that is one JSON array, one by one, each with `file: record N` (counted from 1).
 
+    Args:
+        key: the file is one JSON object instead, and the array stands under this key of it (`{"data": [...]}`).
+        item: what messages call an object of the array.
     Raises:
         DataError: it is no array, no JSON, or holds something else than objects.
     """
     text = read_text(path, encoding)
     decoder = json.JSONDecoder()
-    position = _skip_spaces(text, 0)
+    position = _skip_spaces(text, 0) if key is None else _value_of_key(text, key, path)
     if text[position : position + 1] != "[":
         line = text.count("\n", 0, position) + 1
-        raise DataError(f"{path}:{line}: expected one JSON array of records, [{{...}}, {{...}}], found "
-                        f"{text[position : position + 60]!r}; put the records into one array")  # fmt: skip
+        found = f"found {text[position : position + 60]!r}"
+        if key is not None:
+            raise DataError(f'{path}:{line}: "{key}" must be a JSON array of {item}s, [{{...}}, {{...}}], {found}')
+        raise DataError(f"{path}:{line}: expected one JSON array of records, [{{...}}, {{...}}], {found}; put the "
+                        "records into one array")  # fmt: skip
     position = _skip_spaces(text, position + 1)
     number = 0
     while text[position : position + 1] != "]":
         number += 1
-        where = f"{path}: record {number}"
+        where = f"{path}: {item} {number}"
         try:
             if number > 1:
                 if text[position : position + 1] != ",":
@@ -144,6 +152,40 @@ def get_integer(record: Record, field: str, where: str) -> int:
     if type(value) is not int:
         raise DataError(f'{where}: "{field}" must be an integer, found {describe(value)}')
     return value
+
+
+def _value_of_key(text: str, key: str, path: str | Path) -> int:
+    """Where the value of `key` begins in the JSON object that the text is. Raises DataError when it is not there."""
+    decoder = json.JSONDecoder()
+    position = _skip_spaces(text, 0)
+    if text[position : position + 1] != "{":
+        line = text.count("\n", 0, position) + 1
+        raise DataError(f'{path}:{line}: expected one JSON object {{"{key}": [...]}}, found '
+                        f"{text[position : position + 60]!r}")  # fmt: skip
+    position = _skip_spaces(text, position + 1)
+    found: list[str] = []
+    try:
+        while text[position : position + 1] != "}":
+            if found:
+                position = _skip_spaces(text, _after(text, position, ","))
+            name, position = decoder.raw_decode(text, position)
+            position = _skip_spaces(text, _after(text, _skip_spaces(text, position), ":"))
+            if name == key:
+                return position
+            found.append(str(name))
+            position = _skip_spaces(text, decoder.raw_decode(text, position)[1])
+    except json.JSONDecodeError as error:
+        raise DataError(f"{path}: no valid JSON ({error.msg} at line {error.lineno} column {error.colno}): "
+                        f"{text[error.pos : error.pos + 60]!r}; mend the file there") from None  # fmt: skip
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path}: JSON that cannot be read ({error})") from None
+    raise DataError(f'{path}: "{key}" is missing; found {", ".join(found) or "no key"}')
+
+
+def _after(text: str, position: int, delimiter: str) -> int:
+    if text[position : position + 1] != delimiter:
+        raise json.JSONDecodeError(f"Expecting '{delimiter}' delimiter", text, position)
+    return position + 1
 
 
 def _skip_spaces(text: str, position: int) -> int:
