@@ -126,7 +126,7 @@ def build(config: CheckedConfig) -> Experiment:
     )
     reader = parts.dataset_reader.build(tokenizer=tokenizer)
     validation_reader = (parts.validation_dataset_reader or parts.dataset_reader).build(tokenizer=tokenizer)
-    encoder = parts.model.encoder.build()
+    encoder = parts.model.encoder.build(pooler=parts.model.head.owner.needs_pooler)
     check_window(reader, encoder)
     copied_words = tokenizer.add_words({**validation_reader.added_words, **reader.added_words})
     add_words(tokenizer, encoder, copied_words)
@@ -135,9 +135,11 @@ def build(config: CheckedConfig) -> Experiment:
              "test": (validation_reader, parts.test_data_path)}  # fmt: skip
     sets = {name: _read_set(name, own_reader, path) for name, (own_reader, path) in paths.items() if path is not None}
     labels = _make_labels(parts, reader, {name: examples for name, (examples, _) in sets.items()})
-    for _, features in sets.values():
-        for feature in features:
-            feature.targets(labels)  # a label without a place in the model is said now, not after an epoch
+    for name, (_, features) in sets.items():
+        for feature in features:  # a label without a place in the model is said now, not after an epoch
+            if feature.targets(labels) is None and name == "train":
+                raise LukeTasksError(f"{parts.train_data_path}: holds examples without a gold label: nothing can be "
+                                     "learned from them; check the options of dataset_reader")  # fmt: skip
     head = parts.model.head.build(hidden_size=encoder.hidden_size, labels=labels)
     _check_metric(trainer, head)
 
@@ -268,7 +270,7 @@ def load_trained(
         )
         labels = Labels.load(directory / "vocabulary") if reader.has_labels else Labels(())
         parts.model.encoder.values["pretrained"] = str(directory / "encoder")
-        encoder = parts.model.encoder.build(load_weights=False)
+        encoder = parts.model.encoder.build(load_weights=False, pooler=parts.model.head.owner.needs_pooler)
         head = parts.model.head.build(hidden_size=encoder.hidden_size, labels=labels)
         model = Model(encoder=encoder, head=head)
         load_weights(model, Path(weights_file) if weights_file else weights)

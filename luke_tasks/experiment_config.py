@@ -183,6 +183,10 @@ def _head_faults(head: Spec[Any], encoder: Any) -> Iterator[Fault]:
     if wants_entities and isinstance(encoder, Spec) and not _attribute(encoder, "has_entities"):
         yield Fault("model.head.features", f"{describe(features)} needs vectors of entities, which the encoder "
                                            f'"{encoder.type_name}" does not give; use "token"')  # fmt: skip
+    pools = not isinstance(encoder, Spec) or "pooler" in inspect.signature(encoder.builder).parameters
+    if getattr(head.owner, "needs_pooler", False) and not pools:
+        yield Fault("model.encoder.type", f'"{encoder.type_name}" gives no pooled vector, which the head '
+                                          f'"{head.type_name}" reads: its constructor lacks pooler')  # fmt: skip
 
 
 def _task_faults(key: str, reader: Any, head: Spec[Any]) -> Iterator[Fault]:
@@ -191,6 +195,10 @@ def _task_faults(key: str, reader: Any, head: Spec[Any]) -> Iterator[Fault]:
         if task not in tasks:
             yield Fault(f"{key}.type", f'"{reader.type_name}" reads examples of {task}, but the head '
                                        f'"{head.type_name}" learns {" or ".join(tasks)}')  # fmt: skip
+        kinds = [part.values.get("problem_type") for part in (reader, head)]
+        if all(isinstance(kind, str) and not is_unset(kind) for kind in kinds) and kinds[0] != kinds[1]:
+            yield Fault(f"{key}.problem_type", f"{describe(kinds[0])} does not go with model.head.problem_type, which "
+                                               f"is {describe(kinds[1])}; give both the same")  # fmt: skip
 
 
 def _linker_faults(key: str, reader: Any, encoder: Any, for_training: bool) -> Iterator[Fault]:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from luke_tasks.data.batch import Batch
-from luke_tasks.data.features import IGNORED_LABEL, Features, IntArray
+from luke_tasks.data.features import IGNORED_LABEL, Features, FloatArray, IntArray
 from luke_tasks.data.labels import Labels
 from luke_tasks.registry import PositiveInt
 
@@ -104,10 +104,10 @@ def _pad_types(arrays: Sequence[IntArray | None]) -> Tensor | None:
     return _pad(known, 0) if known else None
 
 
-def _pad(arrays: Sequence[IntArray], value: int) -> Tensor:
+def _pad(arrays: Sequence[IntArray | FloatArray], value: int) -> Tensor:
     """Stack arrays of equal rank, each dimension padded at its end: (B, longest, ...)."""
     shape = np.max([array.shape for array in arrays], axis=0) if arrays[0].ndim else ()
-    padded = np.full((len(arrays), *shape), value, dtype=np.int64)
+    padded = np.full((len(arrays), *shape), value, dtype=np.float32 if arrays[0].dtype.kind == "f" else np.int64)
     for index, array in enumerate(arrays):
         corner: tuple[int | slice, ...] = (index, *(slice(size) for size in array.shape))
         padded[corner] = array

@@ -19,6 +19,18 @@ class EncoderOutput:
 
     word_hidden: Tensor  # (B, W, D)
     entity_hidden: Tensor | None = None  # (B, E, D); None where the encoder or the batch has no entities
+    pooled: Tensor | None = None  # (B, D) of the whole window; None where the encoder was built without its pooler
+
+
+class Pooler(nn.Module):
+    """The first word piece's vector, projected: what BERT, RoBERTa and LUKE classify whole texts by."""
+
+    def __init__(self, hidden_size: int) -> None:
+        super().__init__()
+        self.dense = nn.Linear(hidden_size, hidden_size)
+
+    def forward(self, word_hidden: Tensor) -> Tensor:
+        return self.dense(word_hidden[:, 0]).tanh()  # (B, D)
 
 
 class Encoder(Registrable, nn.Module, ABC):
@@ -26,7 +38,8 @@ class Encoder(Registrable, nn.Module, ABC):
 
     The constructor that is registered takes `pretrained: str`, whose tokenizer is used unless the config's top level
     names another, and `load_weights: Provided[bool] = True`; with False, `pretrained` is a folder where `save_config`
-    wrote, and the weights come later. That is how archives load.
+    wrote, and the weights come later. That is how archives load. For heads that classify whole texts it also takes
+    `pooler: Provided[bool] = False`; with True, `forward` gives `pooled`.
     """
 
     default_implementation = "luke"

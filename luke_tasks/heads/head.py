@@ -42,6 +42,7 @@ class Head(Registrable, nn.Module, ABC):
     tasks: ClassVar[tuple[str, ...]]  # the reader tasks it can be trained on
     metric_names: ClassVar[tuple[str, ...]]  # what `scores` may hold, `*` standing for any label
     needs_entities: bool  # whether it reads `EncoderOutput.entity_hidden`
+    needs_pooler: ClassVar[bool] = False  # whether it reads `EncoderOutput.pooled`
     labels: Labels
 
     @abstractmethod

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,12 @@ def check_head(
     raw_inputs: list[Any],
     overrides: dict[str, Any] | None = None,
     without_gradient: tuple[str, ...] = (),
+    unused: str = "$.",
 ) -> None:
     """Train `config` in `tmp_path`, and hold the archive against the run.
 
-    `without_gradient` names weights that cannot reach this loss, with the reason beside it in the test.
+    `without_gradient` names weights that cannot reach this loss, with the reason beside it in the test; the regular
+    expression `unused`, those that the task's data never use.
     """
     run_dir = tmp_path / "run"
     assert train(config, run_dir, overrides=overrides) == 0
@@ -43,10 +46,10 @@ def check_head(
         assert_alike({**single, "id": ""}, {**batched, "id": ""})  # an id may say which input of a list it was
     json.dumps(one_by_one)
 
-    check_gradients(run_dir, without_gradient)
+    check_gradients(run_dir, without_gradient, unused)
 
 
-def check_gradients(run_dir: Path, allowed: tuple[str, ...]) -> None:
+def check_gradients(run_dir: Path, allowed: tuple[str, ...], unused: str = "$.") -> None:
     """Every weight of the trained model takes part in the loss."""
     trained = load_trained(run_dir)
     path = trained.config.resolved["validation_data_path"]
@@ -55,9 +58,10 @@ def check_gradients(run_dir: Path, allowed: tuple[str, ...]) -> None:
     loss = trained.model.train()(batch).loss
     assert loss is not None
     loss.backward()
-    without = [name for name, weight in trained.model.named_parameters() if weight.grad is None]
-    assert not without
-    zero = [name for name, weight in trained.model.named_parameters() if not weight.grad.abs().sum() > 0]
+    gradients = {name: weight.grad for name, weight in trained.model.named_parameters()}
+    without = [name for name, gradient in gradients.items() if gradient is None]
+    assert without == [name for name in gradients if re.search(unused, name)]
+    zero = [name for name, gradient in gradients.items() if gradient is not None and not gradient.abs().sum() > 0]
     # Softmax does not change when all of a row's scores move together, so a key's bias gets nothing but rounding.
     assert [name for name in zero if not name.endswith("key.bias")] == list(allowed)
 
