@@ -285,7 +285,7 @@ def _load_checkpoint(
     config = _check_stored(checkpoint.values, overrides, include_packages, str(name))
     parts = config.parts
     logger.info("%s: %s, read by %s; -o changes it", name, checkpoint.kind.name, config.resolved["dataset_reader"])
-    encoder = parts.model.encoder.build()
+    encoder = parts.model.encoder.build(pooler=parts.model.head.owner.needs_pooler)
     special_only = parts.model.encoder.values.get("entities") == "special"
     tokenizer = Tokenizer.from_pretrained(str(directory), special_entities_only=special_only)
     reader = parts.dataset_reader.build(tokenizer=tokenizer)

@@ -44,9 +44,10 @@ def _to_huggingface(args: argparse.Namespace) -> int:
         args.archive, overrides=args.overrides, include_packages=args.include_package, weights_file=args.weights_file
     )
     kind = huggingface_export.head_class(trained)
-    card = model_card.model_card(
-        trained, kind, name=args.push_to_hub or out.name, metrics=model_card.read_metrics(Path(args.archive))
-    )
+    metrics = {}
+    if not args.overrides and not args.weights_file:  # with either, they would be another model's
+        metrics = model_card.read_metrics(Path(args.archive), trained.config.resolved)
+    card = model_card.model_card(trained, kind, name=args.push_to_hub or out.name, metrics=metrics)
     huggingface_export.export(trained, out, card=card, force=args.force)
     print(f"{out}: {kind.name}" + (f", labels: {', '.join(trained.labels)}" if trained.labels else ""))
     if args.push_to_hub:

@@ -19,8 +19,14 @@ NO_ENTITY_NAMES = (NON_ENTITY, "NIL")  # "NIL" is what studio-ousia's NER checkp
 _DIRECTED = re.compile(r"\(e[12],e[12]\)$")  # KBP37's and RELX's relations say which entity comes first
 
 
-def _nothing(labels: Sequence[str], tensors: Set[str]) -> Options:
-    return {}
+@dataclass(frozen=True)
+class Facts:
+    """What is known of a checkpoint when its reader and head are described."""
+
+    labels: Sequence[str]
+    tensors: Set[str]  # names
+    config: Mapping[str, Any]  # its config.json
+    window: int  # word pieces that it can read, at most 512
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,9 +37,9 @@ class HeadClass:
         name: as `architectures` in a `config.json` has it.
         reader, head: their registered names.
         fixed: options of the head that the class is built with; no other value can be expressed.
-        reader_options, head_options: further ones, from the labels and the names of the head's tensors.
-        entities: whether inputs name entities of the vocabulary, or only `[MASK]` and its like.
-        has_pooler: whether the class holds a pooler, which our encoder has only where the head reads it.
+        reader_options, head_options: further ones, which depend on the checkpoint.
+        entities: whether inputs may name entities of the vocabulary, or only `[MASK]` and its like.
+        pooler: whether the class holds a pooler, and whether its logits depend on it; ours is there only if so.
         tokenizer_task: what `LukeTokenizer` must be told so that it places markers and entities.
         pipeline_tag, tag: for the hub's lists.
     """
@@ -42,26 +48,41 @@ class HeadClass:
     reader: str
     head: str
     fixed: Options = field(default_factory=dict)
-    reader_options: Callable[[Sequence[str], Set[str]], Options] = _nothing
-    head_options: Callable[[Sequence[str], Set[str]], Options] = _nothing
+    reader_options: Callable[[Facts], Options] = lambda facts: {"max_sequence_length": facts.window}
+    head_options: Callable[[Facts], Options] = lambda facts: {}
     entities: Literal["all", "special"] = "special"
-    has_pooler: bool = True
+    pooler: Literal["none", "unused", "read"] = "unused"
     tokenizer_task: str | None = None
     pipeline_tag: str
     tag: str
 
 
-def _typing_reader(labels: Sequence[str], tensors: Set[str]) -> Options:
-    return {"label_set": list(labels)}
+def _typing_reader(facts: Facts) -> Options:
+    return {"max_sequence_length": facts.window, "label_set": list(facts.labels)}
 
 
-def _relation_reader(labels: Sequence[str], tensors: Set[str]) -> Options:
-    return {"dataset": "kbp37" if any(_DIRECTED.search(label) for label in labels) else "tacred"}
+def _relation_reader(facts: Facts) -> Options:
+    directed = any(_DIRECTED.search(label) for label in facts.labels)
+    return {"max_sequence_length": facts.window, "dataset": "kbp37" if directed else "tacred"}
 
 
-def _relation_head(labels: Sequence[str], tensors: Set[str]) -> Options:
+def _relation_head(facts: Facts) -> Options:
     """The published mLUKE checkpoint of KBP37 has a bias, which the class of `transformers` does not know."""
-    return {"bias": "classifier.bias" in tensors}
+    return {"bias": "classifier.bias" in facts.tensors}
+
+
+def _squad_reader(facts: Facts) -> Options:
+    return {"max_sequence_length": min(facts.window, 384)}
+
+
+def _problem_type(facts: Facts) -> Options:
+    """As `transformers` finds it: one label is a number to predict."""
+    found = facts.config.get("problem_type")
+    return {"problem_type": found or ("regression" if len(facts.labels) == 1 else "single_label_classification")}
+
+
+def _text_reader(facts: Facts) -> Options:
+    return {"max_sequence_length": facts.window, **_problem_type(facts)}
 
 
 HEAD_CLASSES = (
@@ -79,6 +100,16 @@ HEAD_CLASSES = (
         name="LukeForEntityPairClassification", reader="relation_classification", head="relation_classifier",
         fixed={"features": "entity"}, reader_options=_relation_reader, head_options=_relation_head,
         tokenizer_task="entity_pair_classification", pipeline_tag="text-classification", tag="relation-classification",
+    ),
+    HeadClass(
+        name="LukeForQuestionAnswering", reader="transformers_squad", head="transformers_qa",
+        reader_options=_squad_reader, entities="all", pooler="none",
+        pipeline_tag="question-answering", tag="extractive-question-answering",
+    ),
+    HeadClass(
+        name="LukeForSequenceClassification", reader="sequence_classification", head="sequence_classification",
+        reader_options=_text_reader, head_options=_problem_type, entities="all", pooler="read",
+        pipeline_tag="text-classification", tag="sequence-classification",
     ),
 )  # fmt: skip
 BY_NAME = {head_class.name: head_class for head_class in HEAD_CLASSES}

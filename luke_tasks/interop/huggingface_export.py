@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +30,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _TOLERANCE = 1e-5  # of logits, in fp32
-_STALE = ("_name_or_path", "torch_dtype", "transformers_version")  # of the checkpoint that the model began as
+_MAX_GROWTH = 10  # of the classifier's largest weight when it takes the bias in; half precision must bear it
+# What the checkpoint that the model began as says of itself.
+_STALE = ("_name_or_path", "torch_dtype", "transformers_version", "id2label", "label2id", "num_labels", "problem_type")
 
 
 def export(trained: Trained, out: Path, *, card: str, force: bool = False) -> HeadClass:
@@ -103,11 +106,26 @@ def _config(trained: Trained, encoder: LukeEncoder, kind: HeadClass) -> dict[str
     if "bias" in head:
         head["bias"] = False  # it has become part of the weight, see `fold_bias`
     config = {name: value for name, value in encoder.config.to_json().items() if name not in _STALE}
+    for path in _local_files(reader):
+        logger.warning("%s: config.json names this file of the reader; who evaluates the checkpoint without it names "
+                       "another with -o", path)  # fmt: skip
     config |= {"architectures": [kind.name], "dtype": "float32", CONFIG_KEY: {"dataset_reader": reader, "head": head}}
-    if trained.labels:
-        config["id2label"] = {str(index): label for index, label in enumerate(trained.labels)}
-        config["label2id"] = {label: index for index, label in enumerate(trained.labels)}
+    labels = list(trained.labels)
+    if "problem_type" in head:
+        config["problem_type"] = head["problem_type"]
+        labels = labels or ["LABEL_0"]  # of a regression: what `transformers` calls its one number
+    if labels:
+        config["id2label"] = {str(index): label for index, label in enumerate(labels)}
+        config["label2id"] = {label: index for index, label in enumerate(labels)}
     return dict(sorted(config.items()))
+
+
+def _local_files(value: Any) -> Iterator[str]:
+    """The strings in plain values that name a file here."""
+    if isinstance(value, str) and Path(value).is_file():
+        yield value
+    for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _local_files(item)
 
 
 def _tensors(trained: Trained, kind: HeadClass) -> dict[str, Tensor]:
@@ -118,7 +136,7 @@ def _tensors(trained: Trained, kind: HeadClass) -> dict[str, Tensor]:
         norm = encoder.get_submodule("encoder.layer")[-1].output.LayerNorm  # type: ignore[index]
         head["classifier.weight"] = fold_bias(head["classifier.weight"], head.pop("classifier.bias"), norm)
     tensors = {f"luke.{name}": tensor for name, tensor in encoder.state_dict().items()} | head
-    if kind.has_pooler and encoder.pooler is None:  # nothing reads it; without it, `transformers` would warn
+    if kind.pooler == "unused" and encoder.pooler is None:  # nothing reads it; without it, `transformers` would warn
         size = encoder.hidden_size
         tensors |= {"luke.pooler.dense.weight": torch.zeros(size, size), "luke.pooler.dense.bias": torch.zeros(size)}
     return {name: tensor.detach().cpu().contiguous().float() for name, tensor in tensors.items()}
@@ -131,19 +149,21 @@ def fold_bias(weight: Tensor, bias: Tensor, norm: nn.LayerNorm) -> Tensor:
     of β/γ, call it c, and b = b/2c · Σ h/γ of the head + b/2c · Σ h/γ of the tail, whatever the text.
 
     Raises:
-        LukeTasksError: in fp32 this would cost more than the tolerance, as where c is next to 0.
+        LukeTasksError: c is so near to 0, or γ in places, that rounding would show.
     """
     gamma, beta = norm.weight.detach().double(), norm.bias.detach().double()  # (D,)
     constant = (beta / gamma).sum()
     ones = torch.cat([1 / gamma, 1 / gamma]) / (2 * constant)  # (2D,): its product with two entity vectors is 1
-    folded = (weight.double() + bias.double()[:, None] * ones).float()  # (C, 2D)
+    added = bias.double()[:, None] * ones  # (C, 2D)
+    folded = (weight.double() + added).float()
     inner = torch.randn(256, 2, len(gamma), generator=torch.Generator().manual_seed(0)).double()
     inner = inner - inner.mean(-1, keepdim=True)
     entities = (gamma * inner / inner.std(-1, correction=0, keepdim=True) + beta).flatten(1)  # (256, 2D)
     wanted = entities @ weight.double().T + bias.double()
-    error = (entities.float() @ folded.T - wanted).abs().max().item()
-    if not error < _TOLERANCE:  # NaN too
-        raise LukeTasksError(f"model.head.bias: transformers' LukeForEntityPairClassification has no bias, and making "
-                             f"this one part of the weight would change logits by {error:.1g}; train with "
-                             '"bias": false')  # fmt: skip
+    error = (entities.float() @ folded.T - wanted).abs().max()
+    growth = added.abs().max() / weight.abs().max()
+    if not (error < _TOLERANCE and growth < _MAX_GROWTH):  # NaN too
+        raise LukeTasksError("model.head.bias: transformers' LukeForEntityPairClassification has no bias, and this one "
+                             f"cannot become part of the weight: logits would change by {error:.1g}, the largest "
+                             f'weight {growth:.1g}-fold; train with "bias": false')  # fmt: skip
     return folded

@@ -22,13 +22,14 @@ from luke_tasks.encoder.pretrained import ENTITY_QUERY, LukeConfig
 from luke_tasks.encoder.weights import Weights
 from luke_tasks.errors import ArchiveError, CheckpointError
 from luke_tasks.heads.head import Model
-from luke_tasks.interop.huggingface import BY_NAME, CONFIG_KEY, NO_ENTITY_NAMES, HeadClass
+from luke_tasks.interop.huggingface import BY_NAME, CONFIG_KEY, NO_ENTITY_NAMES, Facts, HeadClass
 from luke_tasks.readers.conll_span import NON_ENTITY
 
 BATCH_SIZE = 32  # the original evaluation's
 MAX_WINDOW = 512  # word pieces of a window there
 _HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*(?<!\.gz)(?<!\.tar)")
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin", "model.safetensors.index.json", "pytorch_model.bin.index.json")
+_POOLER = ("pooler.dense.weight", "pooler.dense.bias")
 # What checkpoints hold besides the model: buffers of old versions, and what pretraining needed.
 _UNUSED = re.compile(
     r"(entity_)?embeddings\.position_ids|pooler\.dense\.(weight|bias)|(lm_head|entity_predictions)\..+"
@@ -74,16 +75,20 @@ def _is_checkpoint(directory: Path) -> bool:
 
 
 def read_checkpoint(name: str | Path, directory: Path) -> Checkpoint:
-    """Raises CheckpointError: its `config.json` cannot be read, or is not of a fine-tuned LUKE that exists here."""
+    """Raises CheckpointError: it cannot be read, or is not a fine-tuned LUKE of a class that exists here."""
     path = directory / "config.json"
     content = read_json(path)
     kind = _kind(content, path)
     config = LukeConfig.from_json(content, path)
-    tensors = Weights.open(directory).names
+    weights = Weights.open(directory)
+    if kind.pooler == "read" and not weights.names.issuperset(_POOLER):  # the encoder would make a new one
+        missing = ", ".join(name for name in _POOLER if name not in weights.names)
+        raise CheckpointError(f"{weights.path}: missing tensors: {missing}")
     labels = _labels(content, kind, path)
     window = min(MAX_WINDOW, config.max_position_embeddings - config.pad_token_id - 1)
-    reader = {"type": kind.reader, "max_sequence_length": window, **kind.reader_options(labels.names, tensors)}
-    head = {"type": kind.head, **kind.fixed, **kind.head_options(labels.names, tensors)}
+    facts = Facts(labels.names, weights.names, content, window)
+    reader = {"type": kind.reader, **kind.reader_options(facts)}
+    head = {"type": kind.head, **kind.fixed, **kind.head_options(facts)}
     own = content.get(CONFIG_KEY, {})
     if not isinstance(own, dict) or not all(isinstance(part, dict) for part in own.values()):
         raise CheckpointError(f"{path}: {CONFIG_KEY}: expected an object of objects, as `export` writes it")
@@ -130,8 +135,10 @@ def _kind(content: Mapping[str, Any], path: Path) -> HeadClass:
 
 
 def _labels(content: Mapping[str, Any], kind: HeadClass, path: Path) -> Labels:
-    """The names of `id2label` in the order of their ids; `transformers` leaves them out where they are its own two."""
-    found = content.get("id2label", {"0": "LABEL_0", "1": "LABEL_1"})
+    """The names of `id2label` in the order of their ids; `transformers` leaves them out where they are its own."""
+    found = content.get("id2label")
+    if found is None:
+        found = {str(index): f"LABEL_{index}" for index in range(1 if content.get("num_labels") == 1 else 2)}
     ids = [str(number) for number in range(len(found))] if isinstance(found, dict) else []
     if not ids or set(found) != set(ids) or not all(isinstance(label, str) and label for label in found.values()):
         raise CheckpointError(f"{path}: id2label: expected a name for each id from 0 on, found {str(found)[:80]}")

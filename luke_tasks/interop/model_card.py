@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from luke_tasks import __version__
 from luke_tasks.interop.huggingface import HeadClass
-from luke_tasks.interop.huggingface_tokenizer import LUKE, MLUKE, TAKES_ENTITIES, class_of
+from luke_tasks.interop.huggingface_tokenizer import MLUKE, TAKES_ENTITIES, class_of
 
 if TYPE_CHECKING:
     from luke_tasks.experiment import Trained
@@ -17,18 +18,36 @@ if TYPE_CHECKING:
 _DATA_KEYS = ("train_data_path", "validation_data_path", "test_data_path")
 _SCORE_PREFIXES = {"best_validation_": "validation", "test_": "test"}
 _TEXT = "Beyoncé lives in Los Angeles."
-_SPANS = {"entity_classification": "[(0, 7)]  # characters of the mention",
-          "entity_pair_classification": "[(0, 7), (17, 28)]  # characters of the head and of the tail",
-          "entity_span_classification": "[(0, 7), (17, 28), (0, 28)]  # candidates; all word spans in earnest"}  # fmt: skip
-_INPUTS = {"entity_classification": {"text": _TEXT, "entities": [[0, 7]]},
-           "entity_pair_classification": {"text": _TEXT, "head": [0, 7], "tail": [17, 28]},
-           "entity_span_classification": {"text": _TEXT}}  # fmt: skip
-_READS_OUT = {
-    "entity_classification": "print({name: logits[0, id].sigmoid().item() "
-                             "for id, name in model.config.id2label.items()})",
-    "entity_pair_classification": "print(model.config.id2label[logits[0].argmax().item()])",
-    "entity_span_classification": "for span, label in zip(entity_spans, logits[0].argmax(-1).tolist()):\n"
-                                  "    print(text[span[0] : span[1]], model.config.id2label[label])",
+
+
+@dataclass(frozen=True)
+class _Example:
+    """How a class is asked and how it answers."""
+
+    own_input: dict[str, Any]  # of luke-tasks
+    given: str  # Python: what goes to the tokenizer of `transformers`
+    answer: str  # Python: reads `outputs`
+
+
+_EXAMPLES = {
+    "LukeForEntitySpanClassification": _Example(
+        {"text": _TEXT}, "text, entity_spans=[(0, 7), (17, 28), (0, 28)]",
+        "print([model.config.id2label[id] for id in outputs.logits[0].argmax(-1).tolist()])",
+    ),
+    "LukeForEntityClassification": _Example(
+        {"text": _TEXT, "entities": [[0, 7]]}, "text, entity_spans=[(0, 7)]",
+        "print({label: outputs.logits[0, id].sigmoid().item() for id, label in model.config.id2label.items()})",
+    ),
+    "LukeForEntityPairClassification": _Example(
+        {"text": _TEXT, "head": [0, 7], "tail": [17, 28]}, "text, entity_spans=[(0, 7), (17, 28)]",
+        "print(model.config.id2label[outputs.logits[0].argmax().item()])",
+    ),
+    "LukeForQuestionAnswering": _Example(
+        {"question": "Who lives in Los Angeles?", "context": _TEXT}, '"Who lives in Los Angeles?", text',
+        "start, end = outputs.start_logits.argmax(), outputs.end_logits.argmax()\n"
+        'print(tokenizer.decode(inputs["input_ids"][0, start : end + 1]))',
+    ),
+    "LukeForSequenceClassification": _Example({"text": _TEXT}, "text", "print(outputs.logits[0].tolist())"),
 }  # fmt: skip
 
 
@@ -60,17 +79,19 @@ def model_card(trained: Trained, kind: HeadClass, *, name: str, metrics: Mapping
     return "\n".join(part for part in parts if part)
 
 
-def read_metrics(archive: Path) -> dict[str, Any]:
-    """The `metrics.json` of an archive's run: the run's directory, or that of a `model.tar.gz` still lying in it."""
+def read_metrics(archive: Path, resolved: Mapping[str, Any]) -> dict[str, Any]:
+    """The `metrics.json` of an archive's run: the run's directory, or that of a `model.tar.gz` still lying in it.
+
+    Args:
+        resolved: the archive's config; a directory with another one is not its run's.
+    """
     folder = archive if archive.is_dir() else archive.parent
-    path = folder / "metrics.json"
-    if not path.is_file() or not (folder / "out.log").exists():
-        return {}
     try:
-        metrics = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # archives are complete without
         return {}
-    return metrics if isinstance(metrics, dict) else {}
+    return metrics if isinstance(metrics, dict) and (archive.is_dir() or config == resolved) else {}
 
 
 def without_local_paths(value: Any) -> Any:
@@ -117,31 +138,29 @@ def _training(config: Mapping[str, Any]) -> str:
 
 
 def _use(trained: Trained, kind: HeadClass, name: str) -> str:
-    task = kind.tokenizer_task
-    assert task is not None
-    own = (
+    example = _EXAMPLES[kind.name]
+    parts = [
         "## Use\n\nWith luke-tasks, which makes the windows the model was trained on:\n\n```python\n"
         f"import luke_tasks\n\nmodel = luke_tasks.load({name!r})\n"
-        f"print(model({json.dumps(_INPUTS[task], ensure_ascii=False)}))\n```\n\n"
+        f"print(model({json.dumps(example.own_input, ensure_ascii=False)}))\n```\n\n"
         f"or `luke-tasks evaluate {name} FILE` and `luke-tasks predict {name} FILE`.\n"
-    )
+    ]
     tokenizer_class = class_of(trained.reader.tokenizer)
-    if tokenizer_class not in TAKES_ENTITIES:
-        return own + (
-            f"\n`transformers.{kind.name}.from_pretrained({name!r})` loads the model, too. Its tokenizer there is a "
-            f"`{tokenizer_class}`, which knows nothing of entities: `entity_ids`, their positions and the markers "
-            "`<ent>`, `<ent2>` must be made by hand.\n"
+    if tokenizer_class in TAKES_ENTITIES or "entity_spans" not in example.given:
+        parts.append(
+            "With `transformers`:\n\n```python\n"
+            f"import torch\nfrom transformers import AutoTokenizer, {kind.name}\n\n"
+            f"tokenizer = AutoTokenizer.from_pretrained({name!r})\nmodel = {kind.name}.from_pretrained({name!r})\n"
+            f"text = {json.dumps(_TEXT, ensure_ascii=False)}\n"
+            f'inputs = tokenizer({example.given}, return_tensors="pt")\n'
+            f"with torch.no_grad():\n    outputs = model(**inputs)\n{example.answer}\n```\n"
         )
-    notes = {
-        LUKE: "",
-        MLUKE: "\n`transformers` 5 (5.23 at least) reads `MLukeTokenizer` without SentencePiece's normalisation and "
-               "takes `<s>` for unknown pieces; texts that have neither give the same pieces.\n",
-    }  # fmt: skip
-    return own + (
-        "\nWith `transformers`:\n\n```python\n"
-        f"import torch\nfrom transformers import AutoTokenizer, {kind.name}\n\n"
-        f"tokenizer = AutoTokenizer.from_pretrained({name!r})\nmodel = {kind.name}.from_pretrained({name!r})\n"
-        f"text = {json.dumps(_TEXT, ensure_ascii=False)}\nentity_spans = {_SPANS[task]}\n"
-        'inputs = tokenizer(text, entity_spans=entity_spans, return_tensors="pt")\n'
-        f"with torch.no_grad():\n    logits = model(**inputs).logits\n{_READS_OUT[task]}\n```\n{notes[tokenizer_class]}"
-    )
+    if kind.name == "LukeForEntitySpanClassification" and len(parts) > 1:
+        parts.append("`entity_spans` are the candidates: in earnest, all spans of whole words.\n")
+    if tokenizer_class not in TAKES_ENTITIES:
+        parts.append(f"In `transformers` its tokenizer is a `{tokenizer_class}`, which takes no `entity_spans`: entity "
+                     "ids, their positions and the markers `<ent>` and `<ent2>` must be made by hand.\n")  # fmt: skip
+    if tokenizer_class == MLUKE:
+        parts.append("`transformers` 5 (5.23 at least) reads `MLukeTokenizer` without SentencePiece's normalisation "
+                     "and takes `<s>` for unknown pieces; other texts give the same pieces.\n")  # fmt: skip
+    return "\n".join(parts)

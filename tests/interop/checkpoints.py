@@ -11,14 +11,18 @@ import transformers
 from torch import Tensor
 
 from luke_tasks.data.batch import Batch
+from luke_tasks.data.tokenizer import Tokenizer
 from tests.conftest import SENTENCES, conll
 from tests.tiny import tiny_luke
 
 NER, TYPING, PAIR = (f"LukeForEntity{kind}Classification" for kind in ("Span", "", "Pair"))
-LABELS = {
+QA, TEXT_CLASSES = "LukeForQuestionAnswering", "LukeForSequenceClassification"
+LABELS: dict[str, Any] = {
     NER: ["NIL", "MISC", "PER", "ORG", "LOC"],
     TYPING: ["place", "person", "group", "time"],
     PAIR: ["per:title", "no_relation", "org:founded_by"],
+    QA: None,
+    TEXT_CLASSES: ["good", "bad", "neither"],
 }
 TYPING_RECORDS = [
     {"left_context_token": ["On"], "mention_span": "Friday night", "right_context_token": [",", "police", "came"],
@@ -37,10 +41,22 @@ PAIR_RECORDS = [
      "obj_end": 3, "relation": "no_relation"},
 ]  # fmt: skip
 
+CONTEXT = "London is the capital of the United Kingdom and Paris that of France"
+QUESTIONS = [
+    {"id": "q1", "question": "London is ?", "answers": [{"text": "the capital", "answer_start": 10}]},
+    {"id": "q2", "question": "Paris ?", "answers": [{"text": "France", "answer_start": 62}]},
+]
+SQUAD = {"version": "1.1", "data": [{"title": "Europe", "paragraphs": [{"context": CONTEXT, "qas": QUESTIONS}]}]}
+TEXT_RECORDS = [{"text": "Paris is fine", "label": "good"}, {"text": "Somerset on Friday", "label": "bad"},
+                {"text": "EU", "label": "neither", "entities": [{"start": 0, "end": 2, "title": "Japan"}]}]  # fmt: skip
+
 
 def fine_tuned(directory: Path, architecture: str, **options: Any) -> Path:
     """A checkpoint of this class with random weights."""
-    options.setdefault("id2label", dict(enumerate(LABELS[architecture])))
+    if LABELS[architecture] is not None:
+        options.setdefault("id2label", dict(enumerate(LABELS[architecture])))
+    if architecture == QA:
+        options.setdefault("max_position_embeddings", 514)  # windows of questions share 128 word pieces
     return tiny_luke(directory, architecture=architecture, **options)
 
 
@@ -51,30 +67,42 @@ def data_file(directory: Path, architecture: str) -> Path:
         NER: conll(SENTENCES),
         TYPING: "".join(json.dumps(record) + "\n" for record in TYPING_RECORDS),
         PAIR: json.dumps(PAIR_RECORDS),
+        QA: json.dumps(SQUAD),
+        TEXT_CLASSES: "".join(json.dumps(record) + "\n" for record in TEXT_RECORDS),
     }
-    path = directory / f"{architecture}.txt"
+    path = directory / f"{architecture}.{'jsonl' if architecture == TEXT_CLASSES else 'txt'}"
     path.write_text(content[architecture], encoding="utf-8")
     return path
 
 
-def transformers_logits(directory: Path, batch: Batch) -> Tensor:
-    """What `transformers` gives for a batch of ours whose entities are `[MASK]`, or `[MASK]` and `[MASK2]`."""
+def transformers_logits(directory: Path, batch: Batch, tokenizer: Tokenizer) -> Tensor:
+    """What `transformers` gives for a batch of ours; `tokenizer` is ours, and may number entities otherwise."""
     architecture = json.loads((directory / "config.json").read_text(encoding="utf-8"))["architectures"][0]
     model = getattr(transformers, architecture).from_pretrained(directory).eval()
-    vocab = json.loads((directory / "entity_vocab.json").read_text(encoding="utf-8"))
-    assert batch.entity_spans is not None and batch.entity_mask is not None
-    starts, ends = batch.entity_spans.unbind(-1)  # (B, E)
-    places = starts[..., None] + torch.arange(int((ends - starts).max()))  # (B, E, M)
-    entity_ids = torch.full_like(starts, vocab["[MASK]"])
-    if architecture == PAIR:
-        entity_ids[:, 1] = vocab["[MASK2]"]
-    inputs = {
-        "input_ids": batch.word_ids, "attention_mask": batch.word_mask.long(), "token_type_ids": batch.word_type_ids,
-        "entity_ids": entity_ids, "entity_attention_mask": batch.entity_mask.long(),
-        "entity_position_ids": torch.where(places < ends[..., None], places, -1),
-    }  # fmt: skip
-    if architecture == NER:
-        inputs |= {"entity_start_positions": starts, "entity_end_positions": (ends - 1).clamp(min=0)}
+    inputs = {"input_ids": batch.word_ids, "attention_mask": batch.word_mask.long(),
+              "token_type_ids": batch.word_type_ids}  # fmt: skip
+    if batch.entity_ids is not None and batch.entity_ids.numel():
+        assert batch.entity_spans is not None and batch.entity_mask is not None
+        vocab = json.loads((directory / "entity_vocab.json").read_text(encoding="utf-8"))
+        names = {id: name for name, id in tokenizer.entity_vocab.items()}
+        starts, ends = batch.entity_spans.unbind(-1)  # (B, E)
+        places = starts[..., None] + torch.arange(int((ends - starts).max()))  # (B, E, M)
+        inputs |= {
+            "entity_ids": torch.tensor([[vocab[names[id]] for id in row] for row in batch.entity_ids.tolist()]),
+            "entity_attention_mask": batch.entity_mask.long(),
+            "entity_position_ids": torch.where(places < ends[..., None], places, -1),
+        }  # fmt: skip
+        if architecture == NER:
+            inputs |= {"entity_start_positions": starts, "entity_end_positions": (ends - 1).clamp(min=0)}
     with torch.inference_mode():
-        logits: Tensor = model(**inputs).logits
+        outputs = model(**inputs)
+    if architecture == QA:
+        return torch.stack([outputs.start_logits, outputs.end_logits], dim=-1)  # (B, W, 2)
+    logits: Tensor = outputs.logits
     return logits
+
+
+def real_logits(logits: Tensor, batch: Batch, architecture: str) -> Tensor:
+    """Without those of padding."""
+    mask = {NER: batch.entity_mask, QA: batch.word_mask}.get(architecture)
+    return logits if mask is None else logits[mask]

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 import transformers
-from torch import nn
+from torch import Tensor, nn
 
 from luke_tasks.__main__ import main
 from luke_tasks.data.loader import collate
@@ -21,7 +21,7 @@ from luke_tasks.experiment import Trained, build, load_trained, read_config
 from luke_tasks.interop import huggingface_export
 from luke_tasks.interop.huggingface_export import fold_bias
 from luke_tasks.interop.model_card import without_local_paths
-from tests.interop.checkpoints import NER, PAIR, TYPING, data_file, transformers_logits
+from tests.interop.checkpoints import NER, PAIR, QA, TEXT_CLASSES, TYPING, data_file, real_logits, transformers_logits
 from tests.tiny import tiny_bert, tiny_luke, tiny_mluke, tiny_roberta
 from tests.training.runs import metrics, train
 
@@ -32,6 +32,10 @@ TASKS: dict[str, dict[str, Any]] = {
              "head": {"type": "entity_typing", "threshold": 0.4}, "metric": "+micro_fscore"},
     PAIR: {"reader": {"type": "relation_classification", "dataset": "tacred", "restore_brackets": False},
            "head": {"type": "relation_classifier", "ignored_labels": ["per:title"]}, "metric": "+micro_fscore"},
+    QA: {"reader": {"type": "transformers_squad", "stride": 4, "max_query_length": 12},
+         "head": {"type": "transformers_qa"}, "metric": "+f1"},
+    TEXT_CLASSES: {"reader": {"type": "sequence_classification"}, "head": {"type": "sequence_classification"},
+                   "metric": "+accuracy"},
 }  # fmt: skip
 
 
@@ -81,8 +85,8 @@ def assert_equal_logits(run: Path, out: Path, architecture: str) -> None:
     batch = collate(features, pad_id=trained.pad_id, labels=None)
     with torch.inference_mode():
         ours = trained.model(batch).logits
-    real = batch.entity_mask if architecture == NER else ...
-    torch.testing.assert_close(transformers_logits(out, batch)[real], ours[real], atol=1e-5, rtol=0)
+    theirs = transformers_logits(out, batch, trained.reader.tokenizer)
+    torch.testing.assert_close(*(real_logits(x, batch, architecture) for x in (theirs, ours)), atol=1e-5, rtol=0)
 
 
 def assert_round_trip(run: Path, out: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -105,12 +109,14 @@ def test_round_trip(
     run, out = runs[architecture], tmp_path / "out"
     assert export(run, out) == 0
     labels = load_trained(run).labels
-    assert capsys.readouterr().out == f"{out}: {architecture}, labels: {', '.join(labels)}\n"
+    listed = f", labels: {', '.join(labels)}" if labels else ""
+    assert capsys.readouterr().out == f"{out}: {architecture}{listed}\n"
     model, loaded = getattr(transformers, architecture).from_pretrained(out, output_loading_info=True)
     assert not any(loaded.values())  # no tensor missing, and none too many
     assert model.dtype == torch.float32
-    assert model.config.id2label == dict(enumerate(labels))
-    assert model.config.label2id == {label: index for index, label in enumerate(labels)}
+    if labels:
+        assert model.config.id2label == dict(enumerate(labels))
+        assert model.config.label2id == {label: index for index, label in enumerate(labels)}
     assert_equal_logits(run, out, architecture)
     assert_round_trip(run, out, capsys)
 
@@ -152,13 +158,19 @@ def test_fold_bias() -> None:
     torch.testing.assert_close(entities @ folded.T, entities @ weight.T + bias, atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("shift", [0.0, 1e-9])
-def test_bias_that_cannot_be_folded(shift: float) -> None:
-    """Vectors without any constant part: a fresh LayerNorm's."""
+@pytest.mark.parametrize(
+    ("gamma", "beta"),
+    [
+        (torch.ones(8), torch.zeros(8)),  # a fresh LayerNorm: no constant part
+        (torch.ones(8), torch.full((8,), 1e-9)),
+        (torch.tensor([1e-30] + [1.0] * 7), torch.tensor([1e-30] + [0.1] * 7)),  # MiniLM's has dead places
+        (torch.tensor([0.0] + [1.0] * 7), torch.full((8,), 0.1)),
+    ],
+)
+def test_bias_that_cannot_be_folded(gamma: Tensor, beta: Tensor) -> None:
     norm = nn.LayerNorm(8)
-    with torch.no_grad():
-        norm.bias.add_(shift)
-    with pytest.raises(LukeTasksError, match=r'has no bias, .* train with "bias": false'):
+    norm.load_state_dict({"weight": gamma, "bias": beta})
+    with pytest.raises(LukeTasksError, match=r'cannot become part of the weight: .* train with "bias": false'):
         fold_bias(torch.ones(3, 16), torch.ones(3), norm)
 
 
@@ -169,7 +181,40 @@ def test_pairs_without_bias(tmp_path: Path) -> None:
     batch = collate(features, pad_id=trained.pad_id, labels=None)
     with torch.inference_mode():
         ours = trained.model(batch).logits
-    torch.testing.assert_close(transformers_logits(tmp_path / "out", batch), ours, atol=1e-5, rtol=0)
+    theirs = transformers_logits(tmp_path / "out", batch, trained.reader.tokenizer)
+    torch.testing.assert_close(theirs, ours, atol=1e-5, rtol=0)
+
+
+# -- the problems of texts --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("problem_type", "golds"),
+    [("regression", [0.5, 3.0]), ("multi_label_classification", [["a", "b"], ["b"]])],
+)
+def test_problem_types(tmp_path: Path, problem_type: str, golds: list[Any]) -> None:
+    path = write_config(tmp_path, TEXT_CLASSES, tiny_luke(tmp_path / "luke"))
+    records = [{"text": text, "label": gold} for text, gold in zip(("London", "Paris is"), golds, strict=True)]
+    data = data_file(tmp_path, TEXT_CLASSES)
+    data.write_text("\n".join(map(json.dumps, records)), encoding="utf-8")
+    changes = {f"{part}.problem_type": problem_type for part in ("dataset_reader", "model.head")}
+    metric = "-mean_squared_error" if problem_type == "regression" else "-loss"
+    config = read_config(path, json.dumps({**changes, "trainer.validation_metric": metric}))
+    built = build(config)
+    trained = Trained(config, config.parts.dataset_reader.build(tokenizer=built.tokenizer), built.labels, built.model)
+    huggingface_export.export(trained, tmp_path / "out", card="")
+    again = load_trained(tmp_path / "out")
+    assert again.config.resolved["model"]["head"]["problem_type"] == problem_type
+    assert again.labels == built.labels
+    model = transformers.LukeForSequenceClassification.from_pretrained(tmp_path / "out")
+    assert (model.config.problem_type, model.num_labels) == (problem_type, len(built.labels) or 1)
+    _, features = trained.reader.read_encoded(data)
+    batch = collate(features, pad_id=trained.pad_id, labels=None)
+    with torch.inference_mode():
+        ours, reread = trained.model.eval()(batch).logits, again.model(batch).logits
+    theirs = transformers_logits(tmp_path / "out", batch, trained.reader.tokenizer)
+    torch.testing.assert_close(theirs, ours, atol=1e-5, rtol=0)
+    torch.testing.assert_close(reread, ours, atol=1e-6, rtol=0)
 
 
 # -- what cannot be expressed -----------------------------------------------------------------------------------------
@@ -218,7 +263,7 @@ def test_own_head(runs: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureF
         assert export(runs[NER], tmp_path / "out", *flags) == 2
     assert capsys.readouterr().err == (
         'model.head.type "dance": transformers has no class for this head (those it has: ner, entity_typing, '
-        "relation_classifier)\n"
+        "relation_classifier, transformers_qa, sequence_classification)\n"
     )
 
 
@@ -235,7 +280,7 @@ def test_card(
     text = (tmp_path / "tiny-model" / "README.md").read_text(encoding="utf-8")
     score = TASKS[architecture]["metric"][1:]
     assert f"| validation | {score} | {metrics(runs[architecture])[f'best_validation_{score}']:.4f} |" in text
-    assert f"| train | `{architecture}.txt` |" in text
+    assert f"| train | `{data_file(tmp_path, architecture).name}` |" in text
     assert str(tmp_path.parent) not in text
     assert str(runs[architecture].parent) not in text
     codes = re.findall("```python\n(.*?)```", text, re.DOTALL)
@@ -244,7 +289,20 @@ def test_card(
     for code in codes:
         capsys.readouterr()
         exec(code, {})
-        assert capsys.readouterr().out.strip()
+        assert capsys.readouterr().out
+
+
+def test_metrics_of_another_run(runs: dict[str, Path], tmp_path: Path) -> None:
+    """Beside an archive that was moved, or of a model that was changed."""
+    shutil.copytree(runs[TYPING], tmp_path / "run")
+    shutil.copy(runs[PAIR] / "model.tar.gz", tmp_path / "run" / "other.tar.gz")
+    change = '{"model.head.threshold": 0.9}'
+    for number, (archive, flags) in enumerate(
+        [("run/other.tar.gz", []), ("run", ["-o", change]), ("run/model.tar.gz", [])]
+    ):
+        assert export(tmp_path / archive, tmp_path / str(number), *flags) == 0
+        text = (tmp_path / str(number) / "README.md").read_text(encoding="utf-8")
+        assert ("Not recorded" in text) == (number < 2)
 
 
 def test_card_s_front_matter(runs: dict[str, Path], tmp_path: Path) -> None:

@@ -18,11 +18,23 @@ from luke_tasks.__main__ import main
 from luke_tasks.data.loader import collate
 from luke_tasks.errors import LukeTasksError
 from luke_tasks.experiment import load_trained
+from luke_tasks.heads.sequence_classification import SequenceClassificationHead
 from luke_tasks.interop import huggingface_load
 from luke_tasks.readers.conll_span import ConllSpanReader
 from luke_tasks.readers.entity_typing import EntityTypingReader
 from luke_tasks.readers.relation_classification import RelationClassificationReader
-from tests.interop.checkpoints import LABELS, NER, PAIR, TYPING, data_file, fine_tuned, transformers_logits
+from tests.interop.checkpoints import (
+    LABELS,
+    NER,
+    PAIR,
+    QA,
+    TEXT_CLASSES,
+    TYPING,
+    data_file,
+    fine_tuned,
+    real_logits,
+    transformers_logits,
+)
 from tests.tiny import tiny_bert, tiny_luke, tiny_mluke
 
 TEXT = "London is the capital of the United Kingdom"
@@ -30,6 +42,8 @@ INPUTS: dict[str, dict[str, Any]] = {
     NER: {"text": TEXT},
     TYPING: {"text": TEXT, "entities": [[29, 43]]},
     PAIR: {"text": TEXT, "head": [29, 43], "tail": [14, 21]},
+    QA: {"question": "London is ?", "context": TEXT},
+    TEXT_CLASSES: {"text": TEXT},
 }
 SPANS = {TYPING: [(29, 43)], PAIR: [(29, 43), (14, 21)]}
 TASKS = {NER: "entity_span_classification", TYPING: "entity_classification", PAIR: "entity_pair_classification"}
@@ -81,10 +95,9 @@ def test_logits_on_our_windows(folders: dict[str, Path], tmp_path: Path, archite
     batch = collate(features, pad_id=trained.pad_id, labels=trained.labels)
     with torch.inference_mode():
         ours = trained.model(batch).logits
-    theirs = transformers_logits(folders[architecture], batch)
-    real = batch.entity_mask if architecture == NER else ...
+    theirs = transformers_logits(folders[architecture], batch, trained.reader.tokenizer)
     assert ours.shape == theirs.shape
-    torch.testing.assert_close(ours[real], theirs[real], atol=1e-5, rtol=0)
+    torch.testing.assert_close(*(real_logits(x, batch, architecture) for x in (ours, theirs)), atol=1e-5, rtol=0)
     assert ours.std() > 0.1
 
 
@@ -92,30 +105,33 @@ def test_logits_on_our_windows(folders: dict[str, Path], tmp_path: Path, archite
 def test_logits_on_the_windows_of_transformers(folders: dict[str, Path], architecture: str) -> None:
     """From text to logits on their side, with their tokenizer."""
     folder = folders[architecture]
-    tokenizer = transformers.LukeTokenizer.from_pretrained(folder, task=TASKS[architecture])
+    tokenizer = transformers.LukeTokenizer.from_pretrained(folder, task=TASKS.get(architecture))
     trained = load_trained(folder)
     example = trained.reader.parse_input(INPUTS[architecture], "")
     features = trained.reader.encode([example])
     spans = SPANS.get(architecture)
-    text = TEXT
+    text = (TEXT,)
+    if architecture == QA:
+        text = ("London is ?", TEXT)
     if architecture == NER:  # our reader puts a space before the first word too, theirs does not
-        text = f" {TEXT}"
+        text = (f" {TEXT}",)
         words = [(start + 1, end + 1) for start, end in example.word_offsets]
         spans = [(words[start][0], words[end - 1][1]) for start, end in features[0].word_spans.tolist()]
-    inputs = tokenizer(text, entity_spans=spans, return_tensors="pt")
+    inputs = tokenizer(*text, entity_spans=spans, return_tensors="pt")
     if architecture == NER:
         assert inputs["entity_start_positions"][0].tolist() == features[0].entity_spans[:, 0].tolist()
     assert inputs["input_ids"][0].tolist() == features[0].word_ids.tolist()
     model = getattr(transformers, architecture).from_pretrained(folder).eval()
     with torch.inference_mode():
-        theirs = model(**inputs).logits
+        outputs = model(**inputs)
+        theirs = torch.stack([outputs.start_logits, outputs.end_logits], -1) if architecture == QA else outputs.logits
         ours = trained.model(collate(features, pad_id=trained.pad_id, labels=None)).logits
     torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=0)
 
 
 def test_the_original_s_options(folders: dict[str, Path], tmp_path: Path) -> None:
     """Those of examples/*/evaluate_transformers_checkpoint.py, but for windows that this checkpoint cannot read."""
-    ner, typing, pair = (load_trained(folders[architecture]).reader for architecture in LABELS)
+    ner, typing, pair = (load_trained(folders[architecture]).reader for architecture in (NER, TYPING, PAIR))
     assert isinstance(ner, ConllSpanReader)
     assert isinstance(typing, EntityTypingReader) and isinstance(pair, RelationClassificationReader)
     assert (ner.max_entity_length, ner.max_mention_length, ner.max_sequence_length) == (128, 16, 68)
@@ -162,9 +178,11 @@ def test_evaluate(
     trained = load_trained(folders[architecture])
     examples, features = trained.reader.read_encoded(data)
     batch = collate(features, pad_id=trained.pad_id, labels=trained.labels)
-    theirs = transformers_logits(folders[architecture], batch)
+    theirs = transformers_logits(folders[architecture], batch, trained.reader.tokenizer)
     assert batch.labels is not None
-    if architecture == PAIR:
+    if architecture == QA:
+        assert 0 <= scores["exact_match"] <= scores["f1"] <= 100
+    elif architecture in (PAIR, TEXT_CLASSES):
         assert scores["accuracy"] == (theirs.argmax(-1) == batch.labels).double().mean().item()
     elif architecture == TYPING:
         right = ((theirs > 0) & batch.labels.bool()).sum()
@@ -188,7 +206,7 @@ def test_predict(
     printed = json.loads(capsys.readouterr().out)
     loaded = luke_tasks.load(str(folders[architecture]), cuda_device=-1)(INPUTS[architecture]).to_json()
     assert {**printed, "id": ""} == {**loaded, "id": ""}
-    assert printed["text"] == TEXT
+    assert architecture == QA or printed["text"] == TEXT
 
 
 def test_overrides(folders: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -222,7 +240,7 @@ def test_mluke(tmp_path: Path) -> None:
     batch = collate(features, pad_id=trained.pad_id, labels=None)
     with torch.inference_mode():
         ours = trained.model(batch).logits
-    torch.testing.assert_close(ours, transformers_logits(folder, batch), atol=1e-5, rtol=0)
+    torch.testing.assert_close(ours, transformers_logits(folder, batch, trained.reader.tokenizer), atol=1e-5, rtol=0)
 
 
 # -- what is in the file, and what is not -----------------------------------------------------------------------------
@@ -280,6 +298,28 @@ def test_without_entity_queries(change: Callable[..., Path], capsys: pytest.Capt
     assert failure(capsys, folder).endswith("missing tensors: encoder.layer.0.attention.self.w2e_query.bias")
     plain = load_trained(folder, overrides='{"model.encoder.use_entity_aware_attention": false}').model
     assert not any("w2e" in name for name in plain.state_dict())
+
+
+def test_without_pooler(change: Callable[..., Path], capsys: pytest.CaptureFixture[str]) -> None:
+    """Where the head reads it, a new one will not do."""
+    folder = change(TEXT_CLASSES, without="luke.pooler.dense.weight")
+    assert failure(capsys, folder) == f"{folder / 'model.safetensors'}: missing tensors: pooler.dense.weight"
+
+
+@pytest.mark.parametrize(
+    ("labels", "problem_type", "expected"),
+    [
+        (["LABEL_0"], None, "regression"),
+        (["a", "b"], None, "single_label_classification"),
+        (["a", "b"], "multi_label_classification", "multi_label_classification"),
+    ],
+)
+def test_problem_types(tmp_path: Path, labels: list[str], problem_type: str | None, expected: str) -> None:
+    folder = fine_tuned(tmp_path, TEXT_CLASSES, id2label=dict(enumerate(labels)), problem_type=problem_type)
+    trained = load_trained(folder)
+    assert isinstance(trained.model.head, SequenceClassificationHead)
+    assert trained.model.head.problem_type == expected
+    assert list(trained.labels) == ([] if expected == "regression" else labels)
 
 
 @pytest.mark.parametrize(
