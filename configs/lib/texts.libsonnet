@@ -10,6 +10,12 @@
     model: { head: { type: "sequence_classification", problem_type: problem_type } },
   },
 
+  // Words of CoNLL files.
+  words:: {
+    dataset_reader: { type: "conll_tokens" },
+    model: { head: { type: "token_classification" } },
+  },
+
   // LUKE from a published checkpoint, in the usual setting of fine-tuning on GLUE (RoBERTa, Liu et al. 2019, appendix C):
   // the learning rate is one of theirs, {1e-5, 2e-5, 3e-5}, the batch one of {16, 32}.
   published(pretrained):: {

@@ -12,11 +12,14 @@ from typing import Any
 
 import pytest
 
+from luke_tasks.data.features import IGNORED_LABEL
 from luke_tasks.heads.entity_typing import EntityTypingHead
 from luke_tasks.heads.ner import NerHead
 from luke_tasks.heads.relation_classification import RelationHead
 from luke_tasks.heads.sequence_classification import SequenceClassificationHead
+from luke_tasks.heads.token_classification import TokenClassificationHead
 from luke_tasks.readers.conll_span import ConllSpanReader
+from luke_tasks.readers.conll_tokens import ConllTokensReader
 from luke_tasks.readers.entity_typing import EntityTypingReader
 from luke_tasks.readers.relation_classification import RelationClassificationReader
 from luke_tasks.readers.sequence_classification import SequenceClassificationReader
@@ -82,3 +85,13 @@ def test_sequence_classification(tmp_path: Path, problem_type: Any, with_pair: b
     labels = pair.batch.labels
     assert labels is not None
     pair.check(labels=labels.float() if problem_type == "multi_label_classification" else labels)
+
+
+@pytest.mark.parametrize("context", ["sentence", "document"])
+def test_token_classification(tmp_path: Path, context: Any) -> None:
+    """Word pieces that begin no word, and those of the context, are left out of the loss."""
+    reader = partial(ConllTokensReader, context=context, max_sequence_length=60)
+    pair = Pair(tmp_path, "LukeForTokenClassification", reader, TokenClassificationHead, conll(SENTENCES), ".txt")
+    labels = pair.batch.labels
+    assert labels is not None and (labels[pair.batch.word_mask] == IGNORED_LABEL).any()
+    pair.check(pair.batch.word_mask, labels=labels)
