@@ -75,6 +75,13 @@ def _squad_reader(facts: Facts) -> Options:
     return {"max_sequence_length": min(facts.window, 384)}
 
 
+def _token_reader(facts: Facts) -> Options:
+    """The tags that the model gives; files may have others, which are rewritten."""
+    prefixes = {label[:2] for label in facts.labels}
+    scheme = "bioes" if prefixes & {"E-", "S-", "L-", "U-"} else "io" if "B-" not in prefixes else "iob2"
+    return {"max_sequence_length": facts.window, "label_scheme": scheme}
+
+
 def _problem_type(facts: Facts) -> Options:
     """As `transformers` finds it: one label is a number to predict."""
     found = facts.config.get("problem_type")
@@ -110,6 +117,10 @@ HEAD_CLASSES = (
         name="LukeForSequenceClassification", reader="sequence_classification", head="sequence_classification",
         reader_options=_text_reader, head_options=_problem_type, entities="all", pooler="read",
         pipeline_tag="text-classification", tag="sequence-classification",
+    ),
+    HeadClass(
+        name="LukeForTokenClassification", reader="conll_tokens", head="token_classification",
+        reader_options=_token_reader, pooler="none", pipeline_tag="token-classification", tag="token-classification",
     ),
 )  # fmt: skip
 BY_NAME = {head_class.name: head_class for head_class in HEAD_CLASSES}

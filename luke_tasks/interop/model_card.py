@@ -48,6 +48,11 @@ _EXAMPLES = {
         'print(tokenizer.decode(inputs["input_ids"][0, start : end + 1]))',
     ),
     "LukeForSequenceClassification": _Example({"text": _TEXT}, "text", "print(outputs.logits[0].tolist())"),
+    "LukeForTokenClassification": _Example(
+        {"text": _TEXT}, "text",
+        'for piece, label in zip(inputs["input_ids"][0].tolist(), outputs.logits[0].argmax(-1).tolist()):\n'
+        "    print(tokenizer.decode([piece]), model.config.id2label[label])  # a word has that of its first piece",
+    ),
 }  # fmt: skip
 
 

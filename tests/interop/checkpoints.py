@@ -17,12 +17,14 @@ from tests.tiny import tiny_luke
 
 NER, TYPING, PAIR = (f"LukeForEntity{kind}Classification" for kind in ("Span", "", "Pair"))
 QA, TEXT_CLASSES = "LukeForQuestionAnswering", "LukeForSequenceClassification"
+TAGS = "LukeForTokenClassification"
 LABELS: dict[str, Any] = {
     NER: ["NIL", "MISC", "PER", "ORG", "LOC"],
     TYPING: ["place", "person", "group", "time"],
     PAIR: ["per:title", "no_relation", "org:founded_by"],
     QA: None,
     TEXT_CLASSES: ["good", "bad", "neither"],
+    TAGS: ["O", "B-PER", "I-PER", "B-LOC", "I-LOC", "B-ORG", "I-ORG"],
 }
 TYPING_RECORDS = [
     {"left_context_token": ["On"], "mention_span": "Friday night", "right_context_token": [",", "police", "came"],
@@ -65,6 +67,7 @@ def data_file(directory: Path, architecture: str) -> Path:
     directory.mkdir(parents=True, exist_ok=True)
     content = {
         NER: conll(SENTENCES),
+        TAGS: conll(SENTENCES),
         TYPING: "".join(json.dumps(record) + "\n" for record in TYPING_RECORDS),
         PAIR: json.dumps(PAIR_RECORDS),
         QA: json.dumps(SQUAD),
@@ -104,5 +107,5 @@ def transformers_logits(directory: Path, batch: Batch, tokenizer: Tokenizer) -> 
 
 def real_logits(logits: Tensor, batch: Batch, architecture: str) -> Tensor:
     """Without those of padding."""
-    mask = {NER: batch.entity_mask, QA: batch.word_mask}.get(architecture)
+    mask = {NER: batch.entity_mask, QA: batch.word_mask, TAGS: batch.word_mask}.get(architecture)
     return logits if mask is None else logits[mask]

@@ -21,7 +21,17 @@ from luke_tasks.experiment import Trained, build, load_trained, read_config
 from luke_tasks.interop import huggingface_export
 from luke_tasks.interop.huggingface_export import fold_bias
 from luke_tasks.interop.model_card import without_local_paths
-from tests.interop.checkpoints import NER, PAIR, QA, TEXT_CLASSES, TYPING, data_file, real_logits, transformers_logits
+from tests.interop.checkpoints import (
+    NER,
+    PAIR,
+    QA,
+    TAGS,
+    TEXT_CLASSES,
+    TYPING,
+    data_file,
+    real_logits,
+    transformers_logits,
+)
 from tests.tiny import tiny_bert, tiny_luke, tiny_mluke, tiny_roberta
 from tests.training.runs import metrics, train
 
@@ -36,6 +46,7 @@ TASKS: dict[str, dict[str, Any]] = {
          "head": {"type": "transformers_qa"}, "metric": "+f1"},
     TEXT_CLASSES: {"reader": {"type": "sequence_classification"}, "head": {"type": "sequence_classification"},
                    "metric": "+accuracy"},
+    TAGS: {"reader": {"type": "conll_tokens"}, "head": {"type": "token_classification"}, "metric": "+f1"},
 }  # fmt: skip
 
 
@@ -148,7 +159,7 @@ def test_again(runs: dict[str, Path], tmp_path: Path) -> None:
 
 def test_fold_bias() -> None:
     generator = torch.Generator().manual_seed(1)
-    weight, bias = torch.randn(5, 2 * 64, generator=generator), torch.randn(5, generator=generator)
+    weight, bias = torch.randn(5, 2 * 64, generator=generator), torch.randn(5, generator=generator) * 0.2
     norm = nn.LayerNorm(64)
     with torch.no_grad():
         norm.weight.add_(torch.randn(64, generator=generator) * 0.1)
@@ -263,7 +274,8 @@ def test_own_head(runs: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureF
         assert export(runs[NER], tmp_path / "out", *flags) == 2
     assert capsys.readouterr().err == (
         'model.head.type "dance": transformers has no class for this head (those it has: ner, entity_typing, '
-        "relation_classifier, transformers_qa, sequence_classification)\n"
+        "relation_classifier, transformers_qa, sequence_classification, "
+        "token_classification)\n"
     )
 
 

@@ -21,6 +21,7 @@ from luke_tasks.experiment import load_trained
 from luke_tasks.heads.sequence_classification import SequenceClassificationHead
 from luke_tasks.interop import huggingface_load
 from luke_tasks.readers.conll_span import ConllSpanReader
+from luke_tasks.readers.conll_tokens import ConllTokensReader
 from luke_tasks.readers.entity_typing import EntityTypingReader
 from luke_tasks.readers.relation_classification import RelationClassificationReader
 from tests.interop.checkpoints import (
@@ -28,6 +29,7 @@ from tests.interop.checkpoints import (
     NER,
     PAIR,
     QA,
+    TAGS,
     TEXT_CLASSES,
     TYPING,
     data_file,
@@ -44,6 +46,7 @@ INPUTS: dict[str, dict[str, Any]] = {
     PAIR: {"text": TEXT, "head": [29, 43], "tail": [14, 21]},
     QA: {"question": "London is ?", "context": TEXT},
     TEXT_CLASSES: {"text": TEXT},
+    TAGS: {"text": TEXT},
 }
 SPANS = {TYPING: [(29, 43)], PAIR: [(29, 43), (14, 21)]}
 TASKS = {NER: "entity_span_classification", TYPING: "entity_classification", PAIR: "entity_pair_classification"}
@@ -113,8 +116,9 @@ def test_logits_on_the_windows_of_transformers(folders: dict[str, Path], archite
     text = (TEXT,)
     if architecture == QA:
         text = ("London is ?", TEXT)
-    if architecture == NER:  # our reader puts a space before the first word too, theirs does not
+    if architecture in (NER, TAGS):  # our reader puts a space before the first word too, theirs does not
         text = (f" {TEXT}",)
+    if architecture == NER:
         words = [(start + 1, end + 1) for start, end in example.word_offsets]
         spans = [(words[start][0], words[end - 1][1]) for start, end in features[0].word_spans.tolist()]
     inputs = tokenizer(*text, entity_spans=spans, return_tensors="pt")
@@ -150,6 +154,14 @@ def test_labels(folders: dict[str, Path], tmp_path: Path) -> None:
     assert load_trained(two).labels.names == ("LABEL_0", "LABEL_1")
 
 
+@pytest.mark.parametrize(
+    ("labels", "scheme"), [(["O", "B-X", "I-X"], "iob2"), (["I-X", "O"], "io"), (["O", "S-X", "B-X", "E-X"], "bioes")]
+)
+def test_scheme_of_tags(tmp_path: Path, labels: list[str], scheme: str) -> None:
+    reader = load_trained(fine_tuned(tmp_path, TAGS, id2label=dict(enumerate(labels)))).reader
+    assert isinstance(reader, ConllTokensReader) and reader.label_scheme == scheme
+
+
 def test_directed_relations_are_kbp37(tmp_path: Path) -> None:
     labels = {0: "no_relation", 1: "org:founded(e1,e2)", 2: "org:founded(e2,e1)"}
     reader = load_trained(fine_tuned(tmp_path, PAIR, id2label=labels)).reader
@@ -180,7 +192,10 @@ def test_evaluate(
     batch = collate(features, pad_id=trained.pad_id, labels=trained.labels)
     theirs = transformers_logits(folders[architecture], batch, trained.reader.tokenizer)
     assert batch.labels is not None
-    if architecture == QA:
+    if architecture == TAGS:
+        first = batch.labels >= 0  # pieces that begin a word
+        assert scores["accuracy"] == pytest.approx((theirs.argmax(-1) == batch.labels)[first].double().mean().item())
+    elif architecture == QA:
         assert 0 <= scores["exact_match"] <= scores["f1"] <= 100
     elif architecture in (PAIR, TEXT_CLASSES):
         assert scores["accuracy"] == (theirs.argmax(-1) == batch.labels).double().mean().item()
