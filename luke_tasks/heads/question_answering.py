@@ -180,10 +180,12 @@ class QuestionAnsweringHead(Head):
                 break
             start, last = int(found.starts[row, place]), int(found.lasts[row, place])
             first, after = _characters(_features(window), start, last)
-            if context[first:after] not in texts:
-                texts.add(context[first:after])
+            text = context[first:after].strip()  # a last piece may be a mere space
+            if text not in texts:
+                texts.add(text)
+                first = context.index(text, first)
                 logits = float(window.logits[start, 0]), float(window.logits[last, 1])
-                scored.append(_Scored(margin, context[first:after], first, after, *logits))
+                scored.append(_Scored(margin, text, first, first + len(text), *logits))
         return sorted(scored, key=lambda one: -one.margin)
 
     def _best_spans(self, windows: Sequence[Window]) -> BestSpans:

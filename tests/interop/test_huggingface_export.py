@@ -159,7 +159,8 @@ def test_again(runs: dict[str, Path], tmp_path: Path) -> None:
 
 def test_fold_bias() -> None:
     generator = torch.Generator().manual_seed(1)
-    weight, bias = torch.randn(5, 2 * 64, generator=generator), torch.randn(5, generator=generator) * 0.2
+    weight = torch.randn(5, 2 * 64, generator=generator) * 0.1
+    bias = torch.randn(5, generator=generator) * 0.2
     norm = nn.LayerNorm(64)
     with torch.no_grad():
         norm.weight.add_(torch.randn(64, generator=generator) * 0.1)
