@@ -1,4 +1,4 @@
-"""From a config to built parts, in visible order: reader, labels, encoder, head, trainer. And back from an archive."""
+"""From a config to built parts, in visible order: reader, labels, encoder, head, trainer."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ import logging
 import random
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from luke_tasks import config as config_files
 from luke_tasks.data.features import Features
 from luke_tasks.data.labels import Labels
 from luke_tasks.data.tokenizer import Tokenizer
@@ -22,7 +21,6 @@ from luke_tasks.errors import CheckpointError, ConfigError, Fault, LukeTasksErro
 from luke_tasks.experiment_config import CheckedConfig, ExperimentConfig, check_config, read_config
 from luke_tasks.files import write_json
 from luke_tasks.heads.head import Head, Model
-from luke_tasks.interop import allennlp_archive, upstream_config
 from luke_tasks.readers.reader import Reader
 from luke_tasks.schema import nearest
 from luke_tasks.training import archive
@@ -34,26 +32,7 @@ from luke_tasks.training.trainer import Trainer, TrainingData
 logger = logging.getLogger(__name__)
 _MOST_NAMED = 20  # labels a message names, of what may be thousands
 
-__all__ = ["CheckedConfig", "Experiment", "ExperimentConfig", "Trained", "build", "check_config", "load_trained",
-           "read_config"]  # fmt: skip
-
-
-@dataclass
-class Trained:
-    """What an archive holds, built and ready to run."""
-
-    config: CheckedConfig
-    reader: Reader
-    labels: Labels
-    model: Model
-
-    @property
-    def pad_id(self) -> int:
-        """The tokenizer's pad id."""
-        return self.reader.tokenizer.special.pad
-
-
-# -- building -------------------------------------------------------------------------------------------------------
+__all__ = ["CheckedConfig", "Experiment", "ExperimentConfig", "build", "check_config", "read_config"]
 
 
 @dataclass
@@ -243,83 +222,3 @@ def _make_labels(parts: ExperimentConfig, reader: Reader, sets: dict[str, Sequen
         found = f"one label only ({labels[0]})" if labels else "no label"
         raise LukeTasksError(f"{parts.train_data_path}: the data hold {found}: nothing can be learned from them")
     return labels
-
-
-# -- archives -------------------------------------------------------------------------------------------------------
-
-
-def load_trained(
-    path: str | Path, *, overrides: str = "", include_packages: Sequence[str] = (), weights_file: str | None = None
-) -> Trained:
-    """Build the reader and the model an archive holds, with its weights, and nothing else: no hub, no environment.
-
-    An archive of AllenNLP needs the tokenizer and the `config.json` of its pretrained checkpoint besides.
-
-    Args:
-        path: a `model.tar.gz` or a run's directory, also one that AllenNLP made with studio-ousia/luke's `examples`.
-        overrides: laid over the archive's config.
-        weights_file: weights to load instead of the archive's own.
-    Raises:
-        ArchiveError, CheckpointError, ConfigError: see there.
-    """
-    path = allennlp_archive.archive_of(Path(path)) if weights_file is None else Path(path)
-    with archive.unpacked(path) as directory:
-        foreign = allennlp_archive.is_allennlp(directory)
-        if foreign:
-            weights = Path(weights_file) if weights_file else allennlp_archive.weights_of(path, directory)
-        else:
-            weights = archive.weights_of(path, directory)
-        values = archive.read_config(directory / "config.json")
-        if overrides.strip():
-            values = config_files.apply_overrides(values, overrides)
-        if foreign:
-            allennlp_archive.check_config(path, values)
-            config = _check_archived(path, upstream_config.without_training(values), include_packages)
-            return _build_foreign(path, directory, config, values, weights)
-        config = _check_archived(path, values, include_packages)
-        parts = config.parts
-        reader = (parts.validation_dataset_reader or parts.dataset_reader).build(
-            tokenizer=Tokenizer.load(directory / "tokenizer")
-        )
-        labels = Labels.load(directory / "vocabulary") if reader.has_labels else Labels(())
-        parts.model.encoder.values["pretrained"] = str(directory / "encoder")
-        encoder = parts.model.encoder.build(load_weights=False, pooler=parts.model.head.owner.needs_pooler)
-        head = parts.model.head.build(
-            hidden_size=encoder.hidden_size, labels=labels, encoder=encoder, tokenizer=reader.tokenizer
-        )
-        model = Model(encoder=encoder, head=head)
-        load_weights(model, Path(weights_file) if weights_file else weights)
-    return Trained(config, reader, labels, model.eval())
-
-
-def _check_archived(path: Path, values: dict[str, Any], include_packages: Sequence[str]) -> CheckedConfig:
-    try:
-        return check_config(values, (), include_packages, for_training=False)
-    except ConfigError as error:
-        raise ConfigError([replace(fault, path=f"{path}: config.json: {fault.path}") for fault in error.faults]
-                          ) from None  # fmt: skip
-
-
-def _build_foreign(
-    path: Path, directory: Path, config: CheckedConfig, values: dict[str, Any], weights: Path
-) -> Trained:
-    """What an archive of AllenNLP holds; `values` is its config with the old keys."""
-    parts = config.parts
-    encoder_values = parts.model.encoder.values
-    with allennlp_archive.explained(path, parts.tokenizer or encoder_values["pretrained"]):
-        tokenizer = Tokenizer.from_pretrained(
-            parts.tokenizer or encoder_values["pretrained"],
-            special_entities_only=encoder_values.get("entities") == "special",
-        )
-    with allennlp_archive.explained(path, encoder_values["pretrained"]):
-        encoder = parts.model.encoder.build(load_weights=False)
-    reader = (parts.validation_dataset_reader or parts.dataset_reader).build(tokenizer=tokenizer)
-    add_words(tokenizer, encoder, tokenizer.add_words(reader.added_words))
-    labels = allennlp_archive.read_labels(directory / "vocabulary") if reader.has_labels else Labels(())
-    head = parts.model.head.build(hidden_size=encoder.hidden_size, labels=labels)
-    model = Model(encoder=encoder, head=head)
-    allennlp_archive.load_weights(
-        model, weights, model_type=values["model"]["type"], encoder_type=parts.model.encoder.type_name
-    )
-    logger.info("%s: a model that AllenNLP trained; its config is read as MIGRATING.md says", path)
-    return Trained(config, reader, labels, model.eval())

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, overload
 
-from luke_tasks.experiment import Trained, load_trained
+from luke_tasks.trained import Trained, load_trained
 from luke_tasks.training.devices import choose_device
 from luke_tasks.training.evaluation import Evaluation, Runner, evaluate, predict
 

@@ -54,8 +54,8 @@ def run(args: argparse.Namespace) -> int:
         _check_predictions_dir(Path(args.predictions_dir), stems)
     if args.batch_size is not None:
         check_batch_size(args.batch_size)
-    from luke_tasks.experiment import load_trained
     from luke_tasks.predictor import Predictor
+    from luke_tasks.trained import load_trained
 
     trained = load_trained(
         args.archive, overrides=args.overrides, include_packages=args.include_package, weights_file=args.weights_file

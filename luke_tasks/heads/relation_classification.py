@@ -66,6 +66,8 @@ class RelationHead(Head):
         token_feature: which word pieces those are: the opening markers (`entity_start`), the mean of each entity and
             its markers (`mention_pooling`), or the first one of the text (`cls_token`).
         ignored_labels: labels that say there is no relation, and stand outside precision, recall and F1.
+        bias: whether the linear layer has one, as in the original; `transformers`' LukeForEntityPairClassification has
+            none.
         dropout: on the features (0.1 in the original).
 
     Raises:
@@ -83,6 +85,7 @@ class RelationHead(Head):
         features: FeatureSet = "entity",
         token_feature: TokenFeature = "entity_start",
         ignored_labels: Sequence[str] = _NO_RELATION,
+        bias: bool = True,
         dropout: Fraction = 0.1,
     ) -> None:
         super().__init__()
@@ -97,7 +100,7 @@ class RelationHead(Head):
         self.needs_entities = "entity" in features
         self.ignored_labels = ignored_labels
         self.dropout = nn.Dropout(dropout)
-        self.classifier = nn.Linear(num_vectors(features, token_feature, 2) * hidden_size, len(labels))
+        self.classifier = nn.Linear(num_vectors(features, token_feature, 2) * hidden_size, len(labels), bias)
 
     def forward(self, batch: Batch, encoded: EncoderOutput) -> HeadOutput:
         vectors = mention_vectors(batch, encoded, self.features, self.token_feature)

@@ -21,9 +21,10 @@ from luke_tasks.encoder.luke import LukeEncoder
 from luke_tasks.encoder.pretrained import read_config, read_weights
 from luke_tasks.encoder.weights import Weights
 from luke_tasks.errors import ArchiveError, ConfigError
-from luke_tasks.experiment import Trained, load_trained, write_run_files
+from luke_tasks.experiment import write_run_files
 from luke_tasks.experiment_config import CheckedConfig, check_config
 from luke_tasks.files import replacing, write_json
+from luke_tasks.trained import Trained, load_trained
 from luke_tasks.training.archive import BEST_WEIGHTS_NAME, write_archive
 from luke_tasks.training.checkpoint import save_weights
 

@@ -30,9 +30,9 @@ from torch.export import Dim
 from luke_tasks.data.batch import Batch
 from luke_tasks.data.tokenizer import MASK_ENTITY
 from luke_tasks.errors import ArchiveError, ExportError, LukeTasksError
-from luke_tasks.experiment import Trained, load_trained
 from luke_tasks.files import write_json
 from luke_tasks.heads.head import Model
+from luke_tasks.trained import Trained, load_trained
 from luke_tasks.training.archive import meta
 
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")

@@ -19,8 +19,8 @@ from luke_tasks.__main__ import main
 from luke_tasks.data.features import Features
 from luke_tasks.data.labels import Labels
 from luke_tasks.errors import ArchiveError
-from luke_tasks.experiment import Trained, load_trained
 from luke_tasks.interop.allennlp_archive import read_labels
+from luke_tasks.trained import Trained, load_trained
 from tests.interop.archives import TYPES, pack, typing_config, typing_weights, write_archive, write_records
 from tests.parity.golden import run
 from tests.tiny import tiny_luke, tiny_roberta

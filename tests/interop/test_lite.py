@@ -19,9 +19,9 @@ from luke_tasks.data.loader import collate
 from luke_tasks.data.tokenizer import Tokenizer
 from luke_tasks.encoder.luke import LukeEncoder
 from luke_tasks.errors import ConfigError, Fault
-from luke_tasks.experiment import load_trained
 from luke_tasks.interop import lite as lite_export
 from luke_tasks.readers.conll_span import ConllSpanReader
+from luke_tasks.trained import load_trained
 from tests.interop.small_runs import PAIR, relation_run
 from tests.tiny import LUKE_ENTITIES, MLUKE_ENTITIES, tiny_bert, tiny_luke, tiny_mluke, tiny_roberta
 from tests.training.runs import train
@@ -147,7 +147,7 @@ def test_where_to(relations: Path, tmp_path: Path, capsys: pytest.CaptureFixture
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "notes.txt").write_text("mine", encoding="utf-8")
     assert main(["export", str(relations), str(tmp_path / "full"), "--to", "lite"]) == 2
-    expected = f"{tmp_path / 'full'}: exists already; name a new folder to write, or remove it"
+    expected = f"{tmp_path / 'full'}: the directory is not empty; -f replaces the export in it, or choose another"
     assert capsys.readouterr().err.strip() == expected
     assert [path.name for path in (tmp_path / "full").iterdir()] == ["notes.txt"]
     (tmp_path / "empty").mkdir()

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from luke_tasks.__main__ import main
-from luke_tasks.experiment import Trained, load_trained
+from luke_tasks.trained import Trained, load_trained
 from tests.parity import golden
 
 OVERRIDES = json.dumps({"model.encoder.pretrained": golden.CHECKPOINT})

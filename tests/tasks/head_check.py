@@ -11,7 +11,7 @@ import pytest
 
 import luke_tasks
 from luke_tasks.data.loader import collate
-from luke_tasks.experiment import load_trained
+from luke_tasks.trained import load_trained
 from tests.training.runs import metrics, train
 
 
