@@ -20,7 +20,7 @@ class DataLoader:
     """How features become batches (`data_loader` in a config).
 
     Args:
-        batch_size: windows a batch.
+        batch_size: windows a batch; of multiple choice, examples with all their choices.
         shuffle: whether the windows of an epoch come in random order (decided by `seed` and the epoch alone, so that
             a recovered run sees the same batches); never in evaluation.
         drop_last: leave out the last batch when it is smaller than `batch_size`.

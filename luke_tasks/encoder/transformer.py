@@ -95,7 +95,8 @@ class TransformerEncoder(Encoder):
         missing = sorted(name for name in found["missing_keys"] if not name.startswith("pooler."))
         if missing:  # transformers would go on with random weights
             raise CheckpointError(f"{directory}: missing tensors: {', '.join(missing[:8])}")
-        if pooler and any(name.startswith("pooler.") for name in found["missing_keys"]):
+        has_pooler = hasattr(getattr(model, "pooler", None), "dense")
+        if pooler and not (has_pooler and "pooler.dense.weight" not in found["missing_keys"]):
             logger.info("%s: has no pooler; a new one is trained", directory)
         return cls(model=model.float(), pooler=pooler)
 

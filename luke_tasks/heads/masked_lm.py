@@ -321,6 +321,7 @@ class MaskedLMHead(Head):
         return metrics["fillings"].compute()
 
 
+@torch.compiler.disable
 def _hidden_places(batch: Batch, name: str) -> tuple[Tensor, Tensor]:
     """Rows of the batch, ascending, and the places in them: (P,) each."""
     places = [getattr(window, name) for window in batch.features]
