@@ -18,6 +18,7 @@ from luke_tasks.heads.entity_typing import EntityTypingHead
 from luke_tasks.heads.masked_lm import MaskedLMHead
 from luke_tasks.heads.multiple_choice import MultipleChoiceHead
 from luke_tasks.heads.ner import NerHead
+from luke_tasks.heads.question_answering import QuestionAnsweringHead
 from luke_tasks.heads.relation_classification import RelationHead
 from luke_tasks.heads.sequence_classification import SequenceClassificationHead
 from luke_tasks.heads.token_classification import TokenClassificationHead
@@ -28,6 +29,7 @@ from luke_tasks.readers.masked_text import MaskedTextReader
 from luke_tasks.readers.multiple_choice import MultipleChoiceReader
 from luke_tasks.readers.relation_classification import RelationClassificationReader
 from luke_tasks.readers.sequence_classification import SequenceClassificationReader
+from luke_tasks.readers.squad import SquadReader
 from tests.conftest import SENTENCES, conll
 from tests.parity.transformers_heads import Pair, assert_close
 
@@ -70,6 +72,20 @@ def test_entity_span_classification(tmp_path: Path) -> None:
     pair.check(
         pair.batch.entity_mask, entity_start_positions=starts, entity_end_positions=ends, labels=pair.batch.labels
     )
+
+
+def test_question_answering(tmp_path: Path) -> None:
+    """The logits; the loss is the original's, which leaves out starts before the context and ends after it."""
+    questions = [{"id": str(index), "question": "Who lives ?", "answers": [{"text": text[:3], "answer_start": 0}]}
+                 for index, text in enumerate(TEXTS)]  # fmt: skip
+    paragraphs = [{"context": text, "qas": [question]} for text, question in zip(TEXTS, questions, strict=True)]
+    reader = partial(SquadReader, max_sequence_length=60, stride=8, max_query_length=20)
+    pair = Pair(tmp_path, "LukeForQuestionAnswering", reader, QuestionAnsweringHead,
+                json.dumps({"data": [{"title": "London", "paragraphs": paragraphs}]}), ".json")  # fmt: skip
+    with torch.inference_mode():
+        ours, theirs = pair.ours(pair.batch), pair.theirs(**pair.inputs())
+    assert theirs.start_logits.std() > 0.01
+    assert_close(ours.logits, torch.stack([theirs.start_logits, theirs.end_logits], dim=-1))
 
 
 @pytest.mark.parametrize("with_pair", [False, True])

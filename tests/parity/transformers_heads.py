@@ -25,7 +25,7 @@ from tests.encoder.test_luke import reference_inputs
 from tests.tiny import tiny_luke
 
 OURS = {"luke.": "encoder.", "classifier.": "head.classifier.", "lm_head.": "head.lm_head.",
-        "entity_predictions.": "head.entity_predictions."}  # fmt: skip
+        "entity_predictions.": "head.entity_predictions.", "qa_outputs.": "head.qa_outputs."}  # fmt: skip
 # There, each of these is another tensor too: the table of the entity embeddings, and `lm_head.bias`.
 TIED = ("entity_predictions.decoder.weight", "lm_head.decoder.bias")
 
