@@ -90,11 +90,13 @@ class SquadReader(Reader):
         encoding: of the file.
 
     Raises:
+        ValueError: beside a question of `max_query_length` windows share as much of the context as they hold.
         DataError: see `read`.
     """
 
     task: ClassVar[str] = "question_answering"
     has_labels = False
+    input_form: ClassVar[str | None] = '{"question": "...", "context": "..."}'
 
     def __init__(
         self,

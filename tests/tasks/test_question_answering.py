@@ -473,7 +473,8 @@ def test_bad_files(tokenizer: Tokenizer, write: Write, content: Any, message: st
             '{"question": "Who?", "context": "a", "title": 1}',
             'in:1: "title" must be a string that is not blank, found 1',
         ),
-        ("Who?", 'in:1: "question" is missing; found text'),
+        ("Who?", """in:1: expected a JSON object, {"question": "...", "context": "..."}, found 'Who?'"""),
+        ("[1]", """in:1: expected a JSON object, {"question": "...", "context": "..."}, found '[1]'"""),
     ],
 )
 def test_bad_input(tokenizer: Tokenizer, line: str, message: str) -> None:
