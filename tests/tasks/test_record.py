@@ -412,7 +412,7 @@ def messages(own: RecordReader, caplog: pytest.LogCaptureFixture) -> list[str]:
 def test_a_candidate_cut_by_one_window_and_whole_in_another(
     tokenizer: Tokenizer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    own = RecordReader(tokenizer=tokenizer, max_sequence_length=20, max_query_length=9, stride=6)  # 15 pieces of the passage a window
+    own = RecordReader(tokenizer=tokenizer, max_sequence_length=20, max_query_length=9, stride=6)  # room for 15 pieces
     two, london = len(pieces_of(tokenizer, " two")), len(pieces_of(tokenizer, " London"))
     example = long_example(own, around=13 // two, candidates=["London"], answers=[])
     assert 13 // two * two < 15 < 13 // two * two + london + 2, "the first window cuts it"
@@ -427,7 +427,7 @@ def test_a_candidate_cut_by_one_window_and_whole_in_another(
 
 
 def test_lost_candidates_and_answers_are_counted(tokenizer: Tokenizer, caplog: pytest.LogCaptureFixture) -> None:
-    own = RecordReader(tokenizer=tokenizer, max_sequence_length=16, max_query_length=9, stride=5)  # 11 pieces of the passage a window
+    own = RecordReader(tokenizer=tokenizer, max_sequence_length=16, max_query_length=9, stride=5)  # room for 11 pieces
     two = [(0, len(" ".join(["two"] * 12)))]
     example = long_example(own, around=12, candidates=["Paris"], answers=two)
     example.passage = type(example.passage)(example.passage.text, [*two, *example.passage.candidates])
