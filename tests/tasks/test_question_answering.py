@@ -182,7 +182,13 @@ def test_it_learns_and_predicts(config: Path, tmp_path: Path, write: Write, caps
     odds = json.loads((folder / "other_null_odds.json").read_text(encoding="utf-8"))
     assert odds.keys() == {*answers, "none"}
     assert main(["evaluate", str(tmp_path / "run"), f"{path},{path}", *flags]) == 2
-    assert "--predictions-dir: two input files would write data_" in capsys.readouterr().err
+    assert "--predictions-dir: two input files would write data_predictions.json;" in capsys.readouterr().err
+    alike = write(SQUAD, "data_nbest.json")  # with predictions.json behind it, the name of data.json's n best
+    assert main(["evaluate", str(tmp_path / "run"), f"{path},{alike}", *flags]) == 2
+    assert "two input files would write data_nbest_predictions.json;" in capsys.readouterr().err
+    for unfit in (path, path / "sub" / "folder"):
+        assert main(["evaluate", str(tmp_path / "run"), str(path), "--predictions-dir", str(unfit)]) == 2
+        assert capsys.readouterr().err == f"--predictions-dir: {path} is a file; expected a folder\n"
 
 
 def test_a_head_without_files_of_its_own(
