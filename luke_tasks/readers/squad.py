@@ -230,7 +230,8 @@ class SquadReader(Reader):
         languages = example.languages
         candidates = self.linker.candidates(example.title, languages.title, languages.question)
         if candidates is None:
-            self.dropped["questions are of articles without mention candidates, and got no entities"] += 1
+            why = "are of articles without mention candidates" if example.title else 'have no "title" to link by'
+            self.dropped[f"questions {why}, and got no entities"] += 1
             return []
         found = self.linker.link(
             example.question, question.offsets[: self.max_query_length], candidates, languages.question
