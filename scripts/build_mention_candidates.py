@@ -5,8 +5,8 @@
 The dictionary has a line for each mention and entity: `mention<TAB>entity` or `mention<TAB>entity<TAB>count` (`.tsv`),
 or a JSON object `{"mention": ..., "entity": ..., "count": ...}` (`.jsonl`), for instance the anchors of Wikipedia's
 links. Of several entities of one mention the one with the highest count is taken, the first one where they are equal.
-The output has, for each article, the mentions that stand in its contexts and questions, as whole words:
-`{"Super Bowl 50": {"Panthers": "Carolina Panthers"}}`. Standard library only, but for luke_tasks itself.
+The output has, for each article, the mentions that stand in its contexts and questions, as whole words (in scripts
+without spaces, anywhere): `{"Super Bowl 50": {"Panthers": "Carolina Panthers"}}`.
 """
 
 from __future__ import annotations
@@ -17,13 +17,15 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+from luke_tasks.commands._arguments import check_output_files
+from luke_tasks.data.text import UNSPACED
 from luke_tasks.errors import DataError, LukeTasksError
 from luke_tasks.files import write_json
 from luke_tasks.readers.reader import read_text
 from luke_tasks.readers.records import get_integer, get_string, json_lines
 from luke_tasks.readers.squad_format import Languages, read_squad
 
-_WORD = re.compile(r"\w+|[^\w\s]")
+_WORD = re.compile(rf"[{UNSPACED}]|[^\W{UNSPACED}]+|[^\w\s]")
 
 
 def read_mentions(path: Path) -> dict[str, str]:
@@ -89,6 +91,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--output", required=True, type=Path, metavar="FILE", help="the JSON file to write")
     args = parser.parse_args(arguments)
     try:
+        check_output_files([str(args.output)])
         found = candidates(args.files, read_mentions(args.mentions))
         write_json(args.output, found)
     except LukeTasksError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import os
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -51,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
     check_output_files([*metrics_files, *prediction_files])
     stems = [Path(name).stem for name in files]
     if args.predictions_dir is not None:
-        _check_predictions_dir(Path(args.predictions_dir), stems)
+        _check_predictions_dir(Path(args.predictions_dir))
     if args.batch_size is not None:
         check_batch_size(args.batch_size)
     from luke_tasks.predictor import Predictor
@@ -61,10 +62,13 @@ def run(args: argparse.Namespace) -> int:
         args.archive, overrides=args.overrides, include_packages=args.include_package, weights_file=args.weights_file
     )
     head = trained.model.head
-    if args.predictions_dir is not None and not head.prediction_files([]):
+    prediction_names = list(head.prediction_files([])) if args.predictions_dir is not None else []
+    if args.predictions_dir is not None and not prediction_names:
         name = trained.config.parts.model.head.type_name
         raise LukeTasksError(f'--predictions-dir: the head "{name}" has no files of its own; --predictions-output-file '
                              "writes its predictions")  # fmt: skip
+    if len(files) > 1:
+        _check_distinct([f"{stem}_{file_name}" for stem in stems for file_name in prediction_names])
     parts = trained.config.parts
     batch_size = args.batch_size or (parts.validation_data_loader or parts.data_loader).batch_size
     predictor = Predictor(trained, batch_size=batch_size, cuda_device=args.cuda_device)
@@ -90,13 +94,20 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _check_predictions_dir(directory: Path, stems: list[str]) -> None:
-    """Raises LukeTasksError when it is no folder, or two input files would write the same files into it."""
-    if directory.exists() and not directory.is_dir():
-        raise LukeTasksError(f"--predictions-dir: {directory} is a file; expected a folder")
-    twice = [stem for stem, count in Counter(stems).items() if count > 1]
+def _check_predictions_dir(directory: Path) -> None:
+    """Raises LukeTasksError when it is no folder and cannot become one, before any work is done for it."""
+    present = next(path for path in (directory, *directory.absolute().parents) if path.exists())
+    if not present.is_dir():
+        raise LukeTasksError(f"--predictions-dir: {present} is a file; expected a folder")
+    if not os.access(present, os.W_OK):
+        raise LukeTasksError(f"--predictions-dir: {directory} cannot be written, for {present} allows no new files")
+
+
+def _check_distinct(names: list[str]) -> None:
+    """Raises LukeTasksError when two input files would write the same file into the folder of predictions."""
+    twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
-        raise LukeTasksError(f"--predictions-dir: two input files would write {twice[0]}_...; evaluate them one by one")
+        raise LukeTasksError(f"--predictions-dir: two input files would write {twice[0]}; evaluate them one by one")
 
 
 def output_names(given: str | None, inputs: list[str], automatic: bool, suffix: str) -> list[str | None]:

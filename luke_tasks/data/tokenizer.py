@@ -174,8 +174,8 @@ class Tokenizer:
         for index, encoding in enumerate(self._text_backend.encode_batch(inputs, add_special_tokens=False)):
             offsets = [_without_spaces(inputs[index], start, end) for start, end in encoding.offsets]
             if aligned:
-                origins = aligned[index][1]
-                offsets = [(origins[start][0], origins[end - 1][1]) if start < end else (0, 0)
+                origins = [*aligned[index][1], (len(texts[index]),) * 2]  # an empty piece may be the last one
+                offsets = [(origins[start][0], origins[end - 1][1] if start < end else origins[start][0])
                            for start, end in offsets]  # fmt: skip
             found.append(Pieces(encoding.ids, offsets))
         return found

@@ -219,8 +219,7 @@ class QuestionAnsweringHead(Head):
     ) -> None:
         answers, by_window = metrics["answers"], metrics["windows"]
         assert isinstance(answers, AnswerScores) and isinstance(by_window, WindowScores)
-        assert example.answers is not None
-        golds = [answer.text for answer in example.answers]
+        golds = [answer.text for answer in example.gold_answers()]
         normalised: Normaliser = answer_text.normalise
         if self.normalisation == "mlqa":
             mlqa_text.check_language(example.languages.context, example.where)

@@ -102,7 +102,9 @@ class EntityLinker(Registrable, ABC):
             raise ConfigError([Fault("dataset_reader.wiki_entity_linker", message)])
 
     def candidates(self, title: str, title_language: str, language: str) -> Candidates | None:
-        """What `names_of` says, ready for searching."""
+        """What `names_of` says, ready for searching; None for a text without a title."""
+        if not title:
+            return None
         key = (title, title_language, language)
         if key not in self._candidates:
             names = self.names_of(title, title_language, language)
@@ -146,7 +148,8 @@ class JsonEntityLinker(EntityLinker):
 
         {"Super Bowl 50": {"Panthers": "Carolina Panthers", "Denver": "Denver Broncos"}}
 
-    `scripts/build_mention_candidates.py` makes one. A file is read when its first article is asked for.
+    `scripts/build_mention_candidates.py` makes one. A file is read when its first article is asked for; an archive does
+    not hold it, and needs it to link what bears a title.
 
     Args:
         mention_candidate_json_file_paths: language of the titles and of the texts, as `en-en`, → file.
@@ -178,21 +181,29 @@ class JsonEntityLinker(EntityLinker):
             raise DataError(f"wiki_entity_linker: no mention candidates for {languages!r} (titles-texts); "
                             f"mention_candidate_json_file_paths has {', '.join(self.paths) or 'no file'}")  # fmt: skip
         if languages not in self._files:
-            self._files[languages] = _read_object(path)
+            self._files[languages] = _read_object(path, languages)
         names = self._files[languages].get(title)
         if names is None:
             return None
-        if not isinstance(names, dict) or not all(isinstance(name, str) for name in names.values()):
+        if not isinstance(names, dict):
             raise DataError(f'{path}: "{title}": expected an object {{surface: entity name}}, found {describe(names)}')
+        for surface, name in names.items():
+            if not isinstance(name, str):
+                raise DataError(f'{path}: "{title}": {describe(surface)}: expected the name of an entity, found '
+                                f"{describe(name)}")  # fmt: skip
         return names
 
 
-def _read_object(path: str) -> dict[str, Any]:
+def _read_object(path: str, languages: str) -> dict[str, Any]:
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise DataError(f"{path}: no such file; expected mention candidates, {{title: {{surface: entity name}}}}; name "
-                        "the file with -o if it has moved") from None  # fmt: skip
+        key = "dataset_reader.wiki_entity_linker"
+        where = "" if Path(path).is_absolute() else f" in {Path.cwd()}"
+        raise DataError(f"{path}: no such file{where}; expected mention candidates, {{title: {{surface: entity "
+                        "name}}. If it has moved: -o "
+                        f"'{{\"{key}.mention_candidate_json_file_paths.{languages}\": \"FILE\"}}'; to go on without "
+                        f"entities: -o '{{\"{key}\": null}}'") from None  # fmt: skip
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: cannot be read as JSON: {error}") from None
     if not isinstance(content, dict):

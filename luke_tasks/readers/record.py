@@ -114,11 +114,13 @@ class RecordReader(Reader):
         encoding: of the file.
 
     Raises:
+        ValueError: beside a query of `max_query_length` a window has no room for a candidate.
         DataError: see `read`.
     """
 
     task: ClassVar[str] = "record"
     has_labels = False
+    input_form: ClassVar[str | None] = '{"query": "...", "passage": "...", "candidates": ["...", [start, end], ...]}'
     added_words: ClassVar[Mapping[str, str]] = PIECE_SOURCES
 
     def __init__(
@@ -132,6 +134,9 @@ class RecordReader(Reader):
         encoding: Encoding = "utf-8",
     ) -> None:
         super().__init__()
+        limits = {"max_sequence_length": max_sequence_length, "max_query_length": max_query_length}
+        for key, message in self.config_faults(limits):  # called from Python
+            raise ValueError(f"{key}: {message}")
         self.tokenizer = tokenizer
         self.max_sequence_length = max_sequence_length
         self.stride = stride

@@ -38,10 +38,12 @@ class SquadFeatures(Features):
     offsets: NDArray[np.int32]  # (N, 2) characters of the context that its N pieces here stand for
     answer_span: Span | None  # word pieces [start, end) of the first answer; None: it is not whole in this window
 
-    def targets(self, labels: Labels) -> IntArray | None:
-        """(2,) first and last word piece of the answer; twice 0, `[CLS]`, where the window does not hold it."""
-        if self.example.answers is None:
-            return None
+    def targets(self, labels: Labels) -> IntArray:
+        """(2,) first and last word piece of the answer; twice 0, `[CLS]`, where the window does not hold it.
+
+        Raises DataError when the example is unlabelled.
+        """
+        self.example.gold_answers()
         start, end = self.answer_span or (0, 1)
         return np.array([start, end - 1])
 
@@ -69,7 +71,8 @@ class SquadReader(Reader):
          "qas": [{"id": "56be", "question": "Who won?", "answers": [{"text": "Denver", "answer_start": 0}]}]}]}]}
 
     becomes `SquadExample("56be", "Super Bowl 50", "Who won?", "Denver won in 2016.", [GoldAnswer("Denver", 0)], ...)`.
-    In v2.0 `"is_impossible": true` stands by questions that the context does not answer.
+    In v2.0 `"is_impossible": true` stands by questions that the context does not answer. Questions without the key
+    `"answers"` are unlabelled: for `predict --use-dataset-reader`.
 
     A context is cut at whitespace and its words are tokenized on their own, with a space before them. One that does not
     fit the window beside its question gives several windows. Of several answers the first is learned. A window that
@@ -82,7 +85,7 @@ class SquadReader(Reader):
         stride: word pieces that neighbouring windows of a context share.
         max_query_length: word pieces of a question; longer ones are cut.
         skip_impossible_questions: leave out windows without an answer, for training on v1.1; not for evaluation, where
-            a question without a window gets no answer.
+            a question without a window gets no answer, and the others are shown where theirs is. Counted.
         languages: of questions and of contexts, as `["en", "de"]`; by default as XQuAD's and MLQA's file names say, and
             English for any other.
         wiki_entity_linker: finds the entities of question and context; None: there are none.
@@ -90,11 +93,13 @@ class SquadReader(Reader):
         encoding: of the file.
 
     Raises:
+        ValueError: beside a question of `max_query_length` a window has no room for more than what windows share.
         DataError: see `read`.
     """
 
     task: ClassVar[str] = "question_answering"
     has_labels = False
+    input_form: ClassVar[str | None] = '{"question": "...", "context": "..."}'
 
     def __init__(
         self,
@@ -111,8 +116,8 @@ class SquadReader(Reader):
     ) -> None:
         super().__init__()
         limits = {"max_sequence_length": max_sequence_length, "max_query_length": max_query_length, "stride": stride}
-        for _, message in self.config_faults(limits):  # called from Python
-            raise ValueError(f"stride: {message}")
+        for key, message in self.config_faults(limits):  # called from Python
+            raise ValueError(f"{key}: {message}")
         self.tokenizer = tokenizer
         self.max_sequence_length = max_sequence_length
         self.stride = stride
@@ -130,7 +135,11 @@ class SquadReader(Reader):
     def config_faults(cls, values: dict[str, Any]) -> Iterator[tuple[str, str]]:
         """Beside the longest question there must be room for more than what windows share."""
         room = values["max_sequence_length"] - values["max_query_length"] - _MAX_SPECIAL
-        if values["stride"] >= room:
+        if room < 1:
+            yield "max_query_length", (f"{values['max_query_length']} leaves no room for the context in windows of "
+                                       f"{values['max_sequence_length']} word pieces; give less than "
+                                       f"{values['max_query_length'] + room}, or longer windows")  # fmt: skip
+        elif values["stride"] >= room:
             yield "stride", (f"windows share {values['stride']} word pieces, but beside a question of "
                              f"{values['max_query_length']} and {_MAX_SPECIAL} special tokens only {room} of the "
                              f"context fit into {values['max_sequence_length']}; give less than {room}")  # fmt: skip
@@ -199,7 +208,10 @@ class SquadReader(Reader):
             answer_span = None
             if answer is not None and start <= answer[0] and answer[1] <= end:
                 answer_span = (answer[0] - start + pair.second_start, answer[1] - start + pair.second_start)
-            if answer_span is not None or example.answers is None or not self.skip_impossible_questions:
+            if self.skip_impossible_questions and example.answers is not None and answer_span is None:
+                self.dropped["windows without an answer were left out (skip_impossible_questions: for training; scores "
+                             "on this file are too good)"] += 1  # fmt: skip
+            else:
                 mentions = linked + self._link_context(example, offsets, pair.second_start)
                 windows.append(SquadFeatures(
                     example=example,
@@ -229,7 +241,8 @@ class SquadReader(Reader):
         languages = example.languages
         candidates = self.linker.candidates(example.title, languages.title, languages.question)
         if candidates is None:
-            self.dropped["questions are of articles without mention candidates, and got no entities"] += 1
+            why = "are of articles without mention candidates" if example.title else 'have no "title" to link by'
+            self.dropped[f"questions {why}, and got no entities"] += 1
             return []
         found = self.linker.link(
             example.question, question.offsets[: self.max_query_length], candidates, languages.question

@@ -59,6 +59,13 @@ class SquadExample:
     languages: Languages
     where: str  # file, article, paragraph, question
 
+    def gold_answers(self) -> list[GoldAnswer]:
+        """`answers`. Raises DataError when the example is unlabelled."""
+        if self.answers is None:
+            raise DataError(f'{self.where}: "answers" is missing: nothing to learn from or to score against; give '
+                            "them, or use `predict --use-dataset-reader`")  # fmt: skip
+        return self.answers
+
 
 def read_squad(path: str | Path, encoding: str, languages: Languages) -> Iterator[SquadExample]:
     """The questions of a file in order; one article at a time is held as JSON.
@@ -98,11 +105,13 @@ def _objects(record: Record, field: str, item: str, where: str) -> Iterator[tupl
         yield entry, place
 
 
-def _answers(record: Record, context: str, where: str) -> list[GoldAnswer]:
-    """The right answers; v2.0's `plausible_answers` of questions without one are not read."""
+def _answers(record: Record, context: str, where: str) -> list[GoldAnswer] | None:
+    """The right answers, None for an unlabelled question; v2.0's `plausible_answers` are not read."""
     impossible: Any = record.get("is_impossible", False)
     if not isinstance(impossible, bool):
         raise DataError(f'{where}: "is_impossible" must be true or false, found {describe(impossible)}')
+    if "answers" not in record:
+        return [] if impossible else None
     answers = []
     for answer, place in _objects(record, "answers", "answer", where):
         text, start = get_string(answer, "text", place), get_integer(answer, "answer_start", place)

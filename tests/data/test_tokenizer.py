@@ -359,6 +359,13 @@ def test_sentencepiece_texts_are_normalised_as_words_are(tmp_path: Path) -> None
     assert own.texts_to_pieces(["  Paris   Pari ", "Paris Pari"]) == [words[0] + words[1]] * 2
 
 
+def test_a_piece_for_a_space_alone_stands_where_the_next_one_begins(tmp_path: Path) -> None:
+    own = load(mluke_files(tmp_path))
+    (pieces,) = own.texts_to_offset_pieces(["Paris  Pari"])
+    assert [own.backend.id_to_token(id) for id in pieces.ids] == ["▁Paris", "▁", "P", "a", "r", "i"]
+    assert pieces.offsets == [(0, 5), (7, 7), (7, 8), (8, 9), (9, 10), (10, 11)]
+
+
 def test_a_marker_in_a_text_is_no_marker(folders: dict[str, Path]) -> None:
     own = load(folders["luke"])
     marker = own.word_id("<ent>")

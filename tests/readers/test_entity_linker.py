@@ -90,6 +90,17 @@ def test_an_unknown_article(tokenizer: Tokenizer, candidates: str, caplog: pytes
     assert caplog.messages == ["f: 1 questions are of articles without mention candidates, and got no entities"]
 
 
+def test_a_text_without_a_title_needs_no_file(tokenizer: Tokenizer, caplog: pytest.LogCaptureFixture) -> None:
+    """An archive that has left its file behind still answers plain questions."""
+    own = reader(tokenizer, {"en-en": "moved.json"})
+    (window,) = own.encode([own.parse_input({"question": "London ?", "context": "London"}, "in:1")])
+    assert window.entity_ids.tolist() == []
+    own.report_dropped("f")
+    assert caplog.messages == ['f: 1 questions have no "title" to link by, and got no entities']
+    with pytest.raises(DataError, match=f"moved.json: no such file in {Path.cwd()}; expected mention candidates"):
+        linked(own, "London ?", "London")
+
+
 def test_entities_stay_with_their_window(tokenizer: Tokenizer, candidates: str) -> None:
     own = reader(tokenizer, {"en-en": candidates}, max_sequence_length=40, stride=4, max_query_length=8)
     raw = {"question": "London ?", "context": "two days on " * 20 + "Beyoncé lives " * 3, "title": TITLE}
@@ -126,13 +137,16 @@ def test_languages_of_mluke(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (None, "FILE: no such file; expected mention candidates, {title: {surface: entity name}}; name the file with "
-         "-o if it has moved"),
+        (None, "FILE: no such file; expected mention candidates, {title: {surface: entity name}}. If it has moved: -o "
+         "'{\"dataset_reader.wiki_entity_linker.mention_candidate_json_file_paths.en-en\": \"FILE\"}'; to go on "
+         "without entities: -o '{\"dataset_reader.wiki_entity_linker\": null}'"),
         ("[]", "FILE: expected one JSON object {title: {surface: entity name}}, found []"),
         ("{", "FILE: cannot be read as JSON: Expecting property name enclosed in double quotes: line 1 column 2 "
          "(char 1)"),
         ('{"Los Angeles": ["London"]}', 'FILE: "Los Angeles": expected an object {surface: entity name}, found '
          '["London"]'),
+        ('{"Los Angeles": {"London": "London", "Paris": 3}}', 'FILE: "Los Angeles": "Paris": expected the name of an '
+         "entity, found 3"),
     ],
 )  # fmt: skip
 def test_bad_files(tokenizer: Tokenizer, tmp_path: Path, content: str | None, message: str) -> None:
@@ -245,9 +259,21 @@ def test_from_dictionary_to_linked_entities(tokenizer: Tokenizer, tmp_path: Path
     assert [names[id] for id in window.entity_ids.tolist()] == ["London", "Beyoncé", "Los Angeles"]
 
 
+def test_mentions_of_a_script_without_spaces(tmp_path: Path) -> None:
+    (tmp_path / "m.tsv").write_text("東京\t東京都\n日本の首都\t首都\nガンダム\tガンダム\n", encoding="utf-8")
+    data = squad_file(tmp_path / "xquad.ja.json", "東京は日本の首都です。", "ガンダムは?", "東京")
+    assert build("--mentions", tmp_path / "m.tsv", "--output", tmp_path / "o.json", data) == 0
+    assert json.loads((tmp_path / "o.json").read_text(encoding="utf-8")) == {
+        "Los Angeles": {"東京": "東京都", "日本の首都": "首都", "ガンダム": "ガンダム"}
+    }
+
+
 def test_the_script_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data = squad_file(tmp_path / "train.json", "a b", "c?", "a")
     (tmp_path / "m.tsv").write_text("London\tLondon\nParis\n", encoding="utf-8")
     assert build("--mentions", tmp_path / "m.tsv", "--output", tmp_path / "o.json", data) == 2
     assert capsys.readouterr().err == (f"{tmp_path}/m.tsv:2: expected mention<TAB>entity, or "
                                        "mention<TAB>entity<TAB>count, found 'Paris'\n")  # fmt: skip
+    assert build("--mentions", tmp_path / "m.tsv", "--output", tmp_path / "none" / "o.json", data) == 2
+    assert capsys.readouterr().err == (f"{tmp_path}/none/o.json: cannot be written, for there is no directory "
+                                       f"{tmp_path}/none\n")  # fmt: skip

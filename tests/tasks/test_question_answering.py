@@ -182,7 +182,36 @@ def test_it_learns_and_predicts(config: Path, tmp_path: Path, write: Write, caps
     odds = json.loads((folder / "other_null_odds.json").read_text(encoding="utf-8"))
     assert odds.keys() == {*answers, "none"}
     assert main(["evaluate", str(tmp_path / "run"), f"{path},{path}", *flags]) == 2
-    assert "--predictions-dir: two input files would write data_" in capsys.readouterr().err
+    assert "--predictions-dir: two input files would write data_predictions.json;" in capsys.readouterr().err
+    alike = write(SQUAD, "data_nbest.json")  # with predictions.json behind it, the name of data.json's n best
+    assert main(["evaluate", str(tmp_path / "run"), f"{path},{alike}", *flags]) == 2
+    assert "two input files would write data_nbest_predictions.json;" in capsys.readouterr().err
+    for unfit in (path, path / "sub" / "folder"):
+        assert main(["evaluate", str(tmp_path / "run"), str(path), "--predictions-dir", str(unfit)]) == 2
+        assert capsys.readouterr().err == f"--predictions-dir: {path} is a file; expected a folder\n"
+
+
+def test_without_answers(config: Path, tmp_path: Path, write: Write, capsys: pytest.CaptureFixture[str]) -> None:
+    """Unlabelled questions are predicted, neither scored nor learnt from."""
+    assert train(plain(config), tmp_path / "run", overrides={"trainer.num_epochs": 1}) == 0
+    data = with_impossible()
+    first, _, impossible = data["data"][0]["paragraphs"][0]["qas"]
+    del first["answers"], impossible["answers"]
+    path = write(data, "test.json")
+    capsys.readouterr()
+    flags = ["--use-dataset-reader", "--cuda-device", "-1"]
+    assert main(["predict", str(tmp_path / "run"), str(path), *flags]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["id"] for line in lines][:3] == [first["id"], "Where does Beyoncé live?", "none"]
+    message = (f'{path}: article 1 (Some_People), paragraph 1, question 1 (id {first["id"]}): "answers" is missing: '
+               "nothing to learn from or to score against; give them, or use `predict "
+               "--use-dataset-reader`")  # fmt: skip
+    assert main(["evaluate", str(tmp_path / "run"), str(path), "--cuda-device", "-1"]) == 2
+    assert capsys.readouterr().err.strip().splitlines()[-1] == message
+    assert train(config, tmp_path / "other", overrides={"train_data_path": str(path)}) == 2
+    assert capsys.readouterr().err.strip().splitlines()[-1] == message
+    own = luke_tasks.load(tmp_path / "run").reader
+    assert [example.answers for example in own.read(path)][2] == []  # "is_impossible" alone says so
 
 
 def test_a_head_without_files_of_its_own(
@@ -283,7 +312,11 @@ def test_what_is_lost_is_counted(tokenizer: Tokenizer, write: Write, caplog: pyt
     data["data"][0]["paragraphs"].append({**contexts[0], "qas": contexts[0]["qas"][:1]})
     _, windows = own.read_encoded(path := write(data))
     assert all(window.answer_span is not None for window in windows)
+    whole = reader(tokenizer, max_sequence_length=40, stride=5, max_query_length=30).encode(list(own.read(path)))
+    left_out = len(whole) - len(windows)
     assert caplog.messages == [
+        f"{path}: {left_out} windows without an answer were left out (skip_impossible_questions: for training; scores "
+        "on this file are too good)",
         f"{path}: 1 questions have no answer and were left out (skip_impossible_questions)",
         f"{path}: 1 questions are longer than 30 word pieces and were cut",
         f"{path}: 1 questions have an answer that no window holds whole, and were left out",
@@ -444,8 +477,7 @@ ANSWER = f"{QUESTION}, answer 1"
         (in_question(is_impossible=1), f'{QUESTION}: "is_impossible" must be true or false, found 1'),
         (in_question(is_impossible=True), f'{QUESTION}: "is_impossible" is true, but there are "answers"; remove one '
          "of the two"),
-        (without(lambda data: data["data"][0]["paragraphs"][1]["qas"][1], "answers"), f'{QUESTION}: "answers" is '
-         "missing; found id, question"),
+        (in_question(answers=None), f'{QUESTION}: "answers" must be a list [{{...}}, {{...}}], found null'),
         (in_answer(text=""), f'{ANSWER}: "text" must be a string that is not blank, found ""'),
         (in_answer(text=["Honolulu"]), f'{ANSWER}: "text" must be a string that is not blank, found ["Honolulu"]'),
         (in_answer(answer_start="25"), f'{ANSWER}: "answer_start" must be an integer, found "25"'),
@@ -473,7 +505,8 @@ def test_bad_files(tokenizer: Tokenizer, write: Write, content: Any, message: st
             '{"question": "Who?", "context": "a", "title": 1}',
             'in:1: "title" must be a string that is not blank, found 1',
         ),
-        ("Who?", 'in:1: "question" is missing; found text'),
+        ("Who?", """in:1: expected a JSON object, {"question": "...", "context": "..."}, found 'Who?'"""),
+        ("[1]", """in:1: expected a JSON object, {"question": "...", "context": "..."}, found '[1]'"""),
     ],
 )
 def test_bad_input(tokenizer: Tokenizer, line: str, message: str) -> None:
@@ -487,6 +520,8 @@ def test_bad_input(tokenizer: Tokenizer, line: str, message: str) -> None:
     [
         ({"dataset_reader.stride": 30}, "dataset_reader.stride: windows share 30 word pieces, but beside a question of "
          "30 and 4 special tokens only 26 of the context fit into 60; give less than 26"),
+        ({"dataset_reader.max_query_length": 70}, "dataset_reader.max_query_length: 70 leaves no room for the context "
+         "in windows of 60 word pieces; give less than 56, or longer windows"),
         ({"model.encoder.entities": "special"}, "dataset_reader.wiki_entity_linker: links entities, but "
          'model.encoder.entities is "special", which keeps no embeddings of any; set it to "all", or remove this key'),
         ({"model.encoder.type": "transformer"}, 'dataset_reader.wiki_entity_linker: links entities, which the encoder '

@@ -212,6 +212,11 @@ def test_a_window_without_room(config: Path, tmp_path: Path, capsys: pytest.Capt
     )
 
 
+def test_a_window_without_room_from_python(tokenizer: Tokenizer) -> None:
+    with pytest.raises(ValueError, match="max_query_length: 90 leaves no room for the passage in windows of 60"):
+        RecordReader(tokenizer=tokenizer, max_sequence_length=60)
+
+
 # -- reading --------------------------------------------------------------------------------------------------------
 
 
@@ -407,7 +412,7 @@ def messages(own: RecordReader, caplog: pytest.LogCaptureFixture) -> list[str]:
 def test_a_candidate_cut_by_one_window_and_whole_in_another(
     tokenizer: Tokenizer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    own = RecordReader(tokenizer=tokenizer, max_sequence_length=20, stride=6)  # 15 pieces of the passage a window
+    own = RecordReader(tokenizer=tokenizer, max_sequence_length=20, max_query_length=9, stride=6)  # room for 15 pieces
     two, london = len(pieces_of(tokenizer, " two")), len(pieces_of(tokenizer, " London"))
     example = long_example(own, around=13 // two, candidates=["London"], answers=[])
     assert 13 // two * two < 15 < 13 // two * two + london + 2, "the first window cuts it"
@@ -422,7 +427,7 @@ def test_a_candidate_cut_by_one_window_and_whole_in_another(
 
 
 def test_lost_candidates_and_answers_are_counted(tokenizer: Tokenizer, caplog: pytest.LogCaptureFixture) -> None:
-    own = RecordReader(tokenizer=tokenizer, max_sequence_length=16, stride=5)  # 11 pieces of the passage a window
+    own = RecordReader(tokenizer=tokenizer, max_sequence_length=16, max_query_length=9, stride=5)  # room for 11 pieces
     two = [(0, len(" ".join(["two"] * 12)))]
     example = long_example(own, around=12, candidates=["Paris"], answers=two)
     example.passage = type(example.passage)(example.passage.text, [*two, *example.passage.candidates])
@@ -613,5 +618,9 @@ def test_bad_input(tokenizer: Tokenizer, raw: dict[str, Any], message: str) -> N
 
 
 def test_a_line_of_text_is_no_input(tokenizer: Tokenizer) -> None:
-    with pytest.raises(DataError, match='in:1: "query" is missing; found text'):
+    with pytest.raises(DataError) as raised:
         RecordReader(tokenizer=tokenizer).parse_line("Paris won", "in:1")
+    assert str(raised.value) == (
+        'in:1: expected a JSON object, {"query": "...", "passage": "...", "candidates": ["...", [start, end], ...]}, '
+        "found 'Paris won'"
+    )
