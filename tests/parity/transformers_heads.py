@@ -58,9 +58,8 @@ class Pair:
         reader: Reader = make_reader(tokenizer=Tokenizer.from_pretrained(str(tiny_luke(folder / "words"))))
         examples, features = reader.read_encoded(folder / f"data{suffix}")
         self.labels = Labels.count(label for example in examples for label in reader.labels_of(example))
-        checkpoint = tiny_luke(
-            folder / "luke", architecture=architecture, num_labels=max(len(self.labels), 1), **config
-        )
+        config = {"num_labels": max(len(self.labels), 1), **config}
+        checkpoint = tiny_luke(folder / "luke", architecture=architecture, **config)
         self.theirs = getattr(transformers, architecture).from_pretrained(checkpoint).eval()
         head_class: type[Head] = getattr(make_head, "func", make_head)
         encoder = LukeEncoder.from_pretrained(
