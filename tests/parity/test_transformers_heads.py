@@ -80,8 +80,8 @@ def test_question_answering(tmp_path: Path) -> None:
                  for index, text in enumerate(TEXTS)]  # fmt: skip
     paragraphs = [{"context": text, "qas": [question]} for text, question in zip(TEXTS, questions, strict=True)]
     reader = partial(SquadReader, max_sequence_length=60, stride=8, max_query_length=20)
-    pair = Pair(tmp_path, "LukeForQuestionAnswering", reader, QuestionAnsweringHead,
-                json.dumps({"data": [{"title": "London", "paragraphs": paragraphs}]}), ".json", num_labels=2)  # fmt: skip
+    data = json.dumps({"data": [{"title": "London", "paragraphs": paragraphs}]})
+    pair = Pair(tmp_path, "LukeForQuestionAnswering", reader, QuestionAnsweringHead, data, ".json", num_labels=2)
     with torch.inference_mode():
         ours, theirs = pair.ours(pair.batch), pair.theirs(**pair.inputs())
     assert theirs.start_logits.std() > 0.01
