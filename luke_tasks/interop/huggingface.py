@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from luke_tasks.encoder.pretrained import ENTITY_TABLE, WORD_TABLE
 from luke_tasks.readers.conll_span import NON_ENTITY
 
 Options = Mapping[str, Any]
@@ -40,6 +41,7 @@ class HeadClass:
         reader_options, head_options: further ones, which depend on the checkpoint.
         entities: whether inputs may name entities of the vocabulary, or only `[MASK]` and its like.
         pooler: whether the class holds a pooler, and whether its logits depend on it; ours is there only if so.
+        tied: tensors of the class that repeat one of ours, and which.
         tokenizer_task: what `LukeTokenizer` must be told so that it places markers and entities.
         pipeline_tag, tag: for the hub's lists.
     """
@@ -52,6 +54,7 @@ class HeadClass:
     head_options: Callable[[Facts], Options] = lambda facts: {}
     entities: Literal["all", "special"] = "special"
     pooler: Literal["none", "unused", "read"] = "unused"
+    tied: Mapping[str, str] = field(default_factory=dict)
     tokenizer_task: str | None = None
     pipeline_tag: str
     tag: str
@@ -80,6 +83,10 @@ def _token_reader(facts: Facts) -> Options:
     prefixes = {label[:2] for label in facts.labels}
     scheme = "bioes" if prefixes & {"E-", "S-", "L-", "U-"} else "io" if "B-" not in prefixes else "iob2"
     return {"max_sequence_length": facts.window, "label_scheme": scheme}
+
+
+def _masked_lm_head(facts: Facts) -> Options:
+    return {"tie_word_embeddings": "lm_head.decoder.weight" not in facts.tensors}
 
 
 def _problem_type(facts: Facts) -> Options:
@@ -121,6 +128,16 @@ HEAD_CLASSES = (
     HeadClass(
         name="LukeForTokenClassification", reader="conll_tokens", head="token_classification",
         reader_options=_token_reader, pooler="none", pipeline_tag="token-classification", tag="token-classification",
+    ),
+    HeadClass(
+        name="LukeForMultipleChoice", reader="multiple_choice", head="multiple_choice", pooler="read",
+        pipeline_tag="text-classification", tag="multiple-choice",
+    ),
+    HeadClass(
+        name="LukeForMaskedLM", reader="masked_text", head="masked_lm", head_options=_masked_lm_head, entities="all",
+        tied={"lm_head.decoder.bias": "lm_head.bias", "lm_head.decoder.weight": WORD_TABLE,
+              "entity_predictions.decoder.weight": ENTITY_TABLE},
+        pipeline_tag="fill-mask", tag="masked-entity-prediction",
     ),
 )  # fmt: skip
 BY_NAME = {head_class.name: head_class for head_class in HEAD_CLASSES}

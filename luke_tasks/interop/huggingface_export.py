@@ -49,7 +49,7 @@ def export(trained: Trained, out: Path, *, card: str, force: bool = False) -> He
     check_free(out, force=force)
     encoder, tokenizer = trained.model.encoder, trained.reader.tokenizer
     assert isinstance(encoder, LukeEncoder)
-    if class_of(tokenizer) == LUKE:  # which has the markers in every task
+    if class_of(tokenizer) == LUKE and not kind.tied:  # which has the markers in every task
         encoder.add_words(tokenizer.add_words(MARKER_SOURCES))
     tensors = _tensors(trained, kind)
     target = out.resolve()
@@ -124,6 +124,9 @@ def _tensors(trained: Trained, kind: HeadClass) -> dict[str, Tensor]:
         norm = encoder.get_submodule("encoder.layer")[-1].output.LayerNorm  # type: ignore[index]
         head["classifier.weight"] = fold_bias(head["classifier.weight"], head.pop("classifier.bias"), norm)
     tensors = {f"luke.{name}": tensor for name, tensor in encoder.state_dict().items()} | head
+    if kind.name == "LukeForMaskedLM":  # the entities' decoder is tied there, too; the words' is not
+        head.setdefault("lm_head.decoder.weight", encoder.embedding_tables().words.clone())
+        tensors |= head | {"lm_head.decoder.bias": head["lm_head.bias"].clone()}
     if kind.pooler == "unused" and encoder.pooler is None:  # nothing reads it; without it, `transformers` would warn
         size = encoder.hidden_size
         tensors |= {"luke.pooler.dense.weight": torch.zeros(size, size), "luke.pooler.dense.bias": torch.zeros(size)}

@@ -31,9 +31,8 @@ _HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*(?<!\.gz)(?<!\.tar)")
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin", "model.safetensors.index.json", "pytorch_model.bin.index.json")
 _POOLER = ("pooler.dense.weight", "pooler.dense.bias")
 # What checkpoints hold besides the model: buffers of old versions, and what pretraining needed.
-_UNUSED = re.compile(
-    r"(entity_)?embeddings\.position_ids|pooler\.dense\.(weight|bias)|(lm_head|entity_predictions)\..+"
-)
+_BUFFERS = re.compile(r"(entity_)?embeddings\.position_ids|pooler\.dense\.(weight|bias)")
+_UNUSED = re.compile(rf"{_BUFFERS.pattern}|(lm_head|entity_predictions)\..+")
 
 
 @dataclass(frozen=True)
@@ -111,15 +110,18 @@ def load_head(checkpoint: Checkpoint, model: Model) -> None:
     """
     weights = Weights.open(checkpoint.directory)
     own = model.head.state_dict()
-    weights.require({name: (name, tuple(tensor.shape)) for name, tensor in own.items()})
-    allowed = set(own) | set(model.encoder.state_dict())
-    extra = sorted(name for name in weights.names - allowed if not _UNUSED.fullmatch(name))
+    copies = {ours: theirs for theirs, ours in checkpoint.kind.tied.items()}
+    sources = {name: name if name in weights.names else copies.get(name, name) for name in own}
+    weights.require({name: (sources[name], tuple(tensor.shape)) for name, tensor in own.items()})
+    allowed = set(own) | set(checkpoint.kind.tied) | set(model.encoder.state_dict())
+    unused = _BUFFERS if checkpoint.kind.tied else _UNUSED
+    extra = sorted(name for name in weights.names - allowed if not unused.fullmatch(name))
     if isinstance(model.encoder, LukeEncoder) and not model.encoder.config.use_entity_aware_attention:
         extra = [name for name in extra if not ENTITY_QUERY.search(name)]  # left out on request
     if extra:
         shown = ", ".join(extra[:8]) + (f" and {len(extra) - 8} more" if len(extra) > 8 else "")
         raise CheckpointError(f"{weights.path}: tensors that {checkpoint.kind.name} does not have: {shown}")
-    model.head.load_state_dict({name: weights.read(name) for name in own})
+    model.head.load_state_dict({name: weights.read(source) for name, source in sources.items()})
 
 
 def _kind(content: Mapping[str, Any], path: Path) -> HeadClass:

@@ -27,6 +27,7 @@ class _Example:
     own_input: dict[str, Any]  # of luke-tasks
     given: str  # Python: what goes to the tokenizer of `transformers`
     answer: str  # Python: reads `outputs`
+    call: str = "model(**inputs)"
 
 
 _EXAMPLES = {
@@ -48,6 +49,17 @@ _EXAMPLES = {
         'print(tokenizer.decode(inputs["input_ids"][0, start : end + 1]))',
     ),
     "LukeForSequenceClassification": _Example({"text": _TEXT}, "text", "print(outputs.logits[0].tolist())"),
+    "LukeForMultipleChoice": _Example(
+        {"context": _TEXT, "choices": ["She lives in California.", "She lives in France."]},
+        '[[text, "She lives in California."], [text, "She lives in France."]], padding=True',
+        "print(outputs.logits[0].tolist())", "model(**{name: tensor[None] for name, tensor in inputs.items()})",
+    ),
+    "LukeForMaskedLM": _Example(
+        {"text": "Beyoncé lives in <mask> Angeles.", "entities": [[0, 7]]},
+        'text.replace("Los", tokenizer.mask_token)',
+        'place = inputs["input_ids"][0].tolist().index(tokenizer.mask_token_id)\n'
+        "print(tokenizer.decode(outputs.logits[0, place].topk(5).indices))",
+    ),
     "LukeForTokenClassification": _Example(
         {"text": _TEXT}, "text",
         'for piece, label in zip(inputs["input_ids"][0].tolist(), outputs.logits[0].argmax(-1).tolist()):\n'
@@ -158,7 +170,7 @@ def _use(trained: Trained, kind: HeadClass, name: str) -> str:
             f"tokenizer = AutoTokenizer.from_pretrained({name!r})\nmodel = {kind.name}.from_pretrained({name!r})\n"
             f"text = {json.dumps(_TEXT, ensure_ascii=False)}\n"
             f'inputs = tokenizer({example.given}, return_tensors="pt")\n'
-            f"with torch.no_grad():\n    outputs = model(**inputs)\n{example.answer}\n```\n"
+            f"with torch.no_grad():\n    outputs = {example.call}\n{example.answer}\n```\n"
         )
     if kind.name == "LukeForEntitySpanClassification" and len(parts) > 1:
         parts.append("`entity_spans` are the candidates: in earnest, all spans of whole words.\n")

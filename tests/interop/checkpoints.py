@@ -12,12 +12,14 @@ from torch import Tensor
 
 from luke_tasks.data.batch import Batch
 from luke_tasks.data.tokenizer import Tokenizer
+from luke_tasks.heads.masked_lm import MaskedLMHead
+from luke_tasks.trained import Trained
 from tests.conftest import SENTENCES, conll
 from tests.tiny import tiny_luke
 
 NER, TYPING, PAIR = (f"LukeForEntity{kind}Classification" for kind in ("Span", "", "Pair"))
 QA, TEXT_CLASSES = "LukeForQuestionAnswering", "LukeForSequenceClassification"
-TAGS = "LukeForTokenClassification"
+TAGS, CHOICES, MASKED = "LukeForTokenClassification", "LukeForMultipleChoice", "LukeForMaskedLM"
 LABELS: dict[str, Any] = {
     NER: ["NIL", "MISC", "PER", "ORG", "LOC"],
     TYPING: ["place", "person", "group", "time"],
@@ -25,6 +27,8 @@ LABELS: dict[str, Any] = {
     QA: None,
     TEXT_CLASSES: ["good", "bad", "neither"],
     TAGS: ["O", "B-PER", "I-PER", "B-LOC", "I-LOC", "B-ORG", "I-ORG"],
+    CHOICES: None,
+    MASKED: None,
 }
 TYPING_RECORDS = [
     {"left_context_token": ["On"], "mention_span": "Friday night", "right_context_token": [",", "police", "came"],
@@ -52,6 +56,19 @@ SQUAD = {"version": "1.1", "data": [{"title": "Europe", "paragraphs": [{"context
 TEXT_RECORDS = [{"text": "Paris is fine", "label": "good"}, {"text": "Somerset on Friday", "label": "bad"},
                 {"text": "EU", "label": "neither", "entities": [{"start": 0, "end": 2, "title": "Japan"}]}]  # fmt: skip
 
+CHOICE_RECORDS = [
+    {"context": "Paris is", "choices": ["the capital of France", "London"], "label": 0},
+    {"context": "On Friday", "question": "Who", "choices": ["Somerset", "two days ."], "label": 1},
+]
+MASKED_RECORDS = [
+    {"text": "Beyoncé lives in Los Angeles", "entities": [[0, 7, "Beyoncé"], [17, 28, "Los Angeles"]]},
+    {"text": "London is the capital of the United Kingdom", "entities": [[0, 6, "London"]]},
+]
+
+
+def json_lines(records: list[dict[str, Any]]) -> str:
+    return "".join(json.dumps(record) + "\n" for record in records)
+
 
 def fine_tuned(directory: Path, architecture: str, **options: Any) -> Path:
     """A checkpoint of this class with random weights."""
@@ -68,12 +85,14 @@ def data_file(directory: Path, architecture: str) -> Path:
     content = {
         NER: conll(SENTENCES),
         TAGS: conll(SENTENCES),
-        TYPING: "".join(json.dumps(record) + "\n" for record in TYPING_RECORDS),
+        TYPING: json_lines(TYPING_RECORDS),
         PAIR: json.dumps(PAIR_RECORDS),
         QA: json.dumps(SQUAD),
-        TEXT_CLASSES: "".join(json.dumps(record) + "\n" for record in TEXT_RECORDS),
+        TEXT_CLASSES: json_lines(TEXT_RECORDS),
+        CHOICES: json_lines(CHOICE_RECORDS),
+        MASKED: json_lines(MASKED_RECORDS),
     }
-    path = directory / f"{architecture}.{'jsonl' if architecture == TEXT_CLASSES else 'txt'}"
+    path = directory / f"{architecture}.{'jsonl' if architecture in (TEXT_CLASSES, CHOICES, MASKED) else 'txt'}"
     path.write_text(content[architecture], encoding="utf-8")
     return path
 
@@ -97,12 +116,30 @@ def transformers_logits(directory: Path, batch: Batch, tokenizer: Tokenizer) -> 
         }  # fmt: skip
         if architecture == NER:
             inputs |= {"entity_start_positions": starts, "entity_end_positions": (ends - 1).clamp(min=0)}
+    if architecture == CHOICES:  # (examples, choices, word pieces); each of ours has two
+        inputs = {name: tensor.unflatten(0, (-1, 2)) for name, tensor in inputs.items() if tensor is not None}
     with torch.inference_mode():
         outputs = model(**inputs)
+    if architecture == MASKED and "entity_ids" in inputs:
+        return torch.cat([outputs.logits.flatten(), outputs.entity_logits.flatten()])
     if architecture == QA:
         return torch.stack([outputs.start_logits, outputs.end_logits], dim=-1)  # (B, W, 2)
     logits: Tensor = outputs.logits
     return logits
+
+
+def our_logits(trained: Trained, batch: Batch) -> Tensor:
+    """Of masked language modelling, whose head sees hidden places only, those of all words and then of all entities."""
+    head = trained.model.head
+    with torch.inference_mode():
+        if not isinstance(head, MaskedLMHead):
+            logits: Tensor = trained.model(batch).logits
+            return logits
+        encoded = trained.model.encoder(batch)
+        words = head.word_logits(encoded.word_hidden, encoded.tables)
+        if encoded.entity_hidden is None or not encoded.entity_hidden.numel():
+            return words
+        return torch.cat([words.flatten(), head.entity_logits(encoded.entity_hidden, encoded.tables).flatten()])
 
 
 def real_logits(logits: Tensor, batch: Batch, architecture: str) -> Tensor:

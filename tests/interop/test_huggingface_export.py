@@ -23,6 +23,8 @@ from luke_tasks.interop.huggingface_export import fold_bias
 from luke_tasks.interop.model_card import without_local_paths
 from luke_tasks.trained import Trained, load_trained
 from tests.interop.checkpoints import (
+    CHOICES,
+    MASKED,
     NER,
     PAIR,
     QA,
@@ -30,6 +32,7 @@ from tests.interop.checkpoints import (
     TEXT_CLASSES,
     TYPING,
     data_file,
+    our_logits,
     real_logits,
     transformers_logits,
 )
@@ -48,6 +51,9 @@ TASKS: dict[str, dict[str, Any]] = {
     TEXT_CLASSES: {"reader": {"type": "sequence_classification"}, "head": {"type": "sequence_classification"},
                    "metric": "+accuracy"},
     TAGS: {"reader": {"type": "conll_tokens"}, "head": {"type": "token_classification"}, "metric": "+f1"},
+    CHOICES: {"reader": {"type": "multiple_choice"}, "head": {"type": "multiple_choice"}, "metric": "+accuracy"},
+    MASKED: {"reader": {"type": "masked_text", "word_probability": 0.4, "entity_probability": 0.6},
+             "head": {"type": "masked_lm"}, "metric": "-loss"},
 }  # fmt: skip
 
 
@@ -95,8 +101,7 @@ def assert_equal_logits(run: Path, out: Path, architecture: str) -> None:
     trained = load_trained(run / "model.tar.gz")
     _, features = trained.reader.read_encoded(trained.config.resolved["validation_data_path"])
     batch = collate(features, pad_id=trained.pad_id, labels=None)
-    with torch.inference_mode():
-        ours = trained.model(batch).logits
+    ours = our_logits(trained, batch)
     theirs = transformers_logits(out, batch, trained.reader.tokenizer)
     torch.testing.assert_close(*(real_logits(x, batch, architecture) for x in (theirs, ours)), atol=1e-5, rtol=0)
 
@@ -277,7 +282,7 @@ def test_own_head(runs: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureF
     assert capsys.readouterr().err == (
         'model.head.type "dance": transformers has no class for this head (those it has: ner, entity_typing, '
         "relation_classifier, transformers_qa, sequence_classification, "
-        "token_classification)\n"
+        "token_classification, multiple_choice, masked_lm)\n"
     )
 
 
