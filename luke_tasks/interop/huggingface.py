@@ -66,7 +66,9 @@ def _typing_reader(facts: Facts) -> Options:
 
 def _relation_reader(facts: Facts) -> Options:
     directed = any(_DIRECTED.search(label) for label in facts.labels)
-    return {"max_sequence_length": facts.window, "dataset": "kbp37" if directed else "tacred"}
+    if directed:
+        return {"max_sequence_length": facts.window, "dataset": "kbp37"}
+    return {"max_sequence_length": facts.window, "dataset": "tacred", "restore_brackets": False}
 
 
 def _relation_head(facts: Facts) -> Options:

@@ -144,7 +144,7 @@ def test_the_original_s_options(folders: dict[str, Path], tmp_path: Path) -> Non
     assert isinstance(ner, ConllSpanReader)
     assert isinstance(typing, EntityTypingReader) and isinstance(pair, RelationClassificationReader)
     assert (ner.max_entity_length, ner.max_mention_length, ner.max_sequence_length) == (128, 16, 68)
-    assert (typing.label_set, pair.dataset) == (LABELS[TYPING], "tacred")
+    assert (typing.label_set, pair.dataset, pair.restore_brackets) == (LABELS[TYPING], "tacred", False)
     long = fine_tuned(tmp_path / "long", NER, max_position_embeddings=514)  # as luke-large has
     assert load_trained(long).reader.max_sequence_length == 512
     longer = fine_tuned(tmp_path / "longer", NER, max_position_embeddings=1026)
