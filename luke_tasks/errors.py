@@ -31,7 +31,7 @@ class Fault:
 
 def describe(value: Any) -> str:
     """A value as a fault shows it: its JSON, shortened."""
-    text = json.dumps(value, ensure_ascii=False)
+    text = json.dumps(value, ensure_ascii=False, default=repr)  # from Python, a value may be anything
     return text if len(text) <= 60 else text[:57] + "..."
 
 
@@ -71,6 +71,12 @@ class DeviceError(LukeTasksError):
 
 class TrainingError(LukeTasksError):
     """Training cannot go on: the work failed, not the request."""
+
+    exit_status = 1
+
+
+class ExportError(LukeTasksError):
+    """A model could not be written in another form: the work failed, not the request."""
 
     exit_status = 1
 

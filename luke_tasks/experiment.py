@@ -1,4 +1,4 @@
-"""From a config to built parts, in visible order: reader, labels, encoder, head, trainer. And back from an archive."""
+"""From a config to built parts, in visible order: reader, labels, encoder, head, trainer."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ import logging
 import random
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from luke_tasks import config as config_files
 from luke_tasks.data.features import Features
 from luke_tasks.data.labels import Labels
 from luke_tasks.data.tokenizer import Tokenizer
@@ -31,27 +30,9 @@ from luke_tasks.training.evaluation import Runner, evaluate
 from luke_tasks.training.trainer import Trainer, TrainingData
 
 logger = logging.getLogger(__name__)
+_MOST_NAMED = 20  # labels a message names, of what may be thousands
 
-__all__ = ["CheckedConfig", "Experiment", "ExperimentConfig", "Trained", "build", "check_config", "load_trained",
-           "read_config"]  # fmt: skip
-
-
-@dataclass
-class Trained:
-    """What an archive holds, built and ready to run."""
-
-    config: CheckedConfig
-    reader: Reader
-    labels: Labels
-    model: Model
-
-    @property
-    def pad_id(self) -> int:
-        """The tokenizer's pad id."""
-        return self.reader.tokenizer.special.pad
-
-
-# -- building -------------------------------------------------------------------------------------------------------
+__all__ = ["CheckedConfig", "Experiment", "ExperimentConfig", "build", "check_config", "read_config"]
 
 
 @dataclass
@@ -125,7 +106,7 @@ def build(config: CheckedConfig) -> Experiment:
     )
     reader = parts.dataset_reader.build(tokenizer=tokenizer)
     validation_reader = (parts.validation_dataset_reader or parts.dataset_reader).build(tokenizer=tokenizer)
-    encoder = parts.model.encoder.build()
+    encoder = parts.model.encoder.build(pooler=parts.model.head.owner.needs_pooler)
     check_window(reader, encoder)
     copied_words = tokenizer.add_words({**validation_reader.added_words, **reader.added_words})
     add_words(tokenizer, encoder, copied_words)
@@ -134,10 +115,13 @@ def build(config: CheckedConfig) -> Experiment:
              "test": (validation_reader, parts.test_data_path)}  # fmt: skip
     sets = {name: _read_set(name, own_reader, path) for name, (own_reader, path) in paths.items() if path is not None}
     labels = _make_labels(parts, reader, {name: examples for name, (examples, _) in sets.items()})
-    for _, features in sets.values():
-        for feature in features:
-            feature.targets(labels)  # a label without a place in the model is said now, not after an epoch
-    head = parts.model.head.build(hidden_size=encoder.hidden_size, labels=labels)
+    for name, (_, features) in sets.items():
+        for feature in features:  # a label without a place in the model is said now, not after an epoch
+            if feature.targets(labels) is None and name == "train":
+                raise LukeTasksError(f"{parts.train_data_path}: holds examples without a gold label: nothing can be "
+                                     "learned from them; check the options of dataset_reader")  # fmt: skip
+    head = parts.model.head.build(hidden_size=encoder.hidden_size, labels=labels, encoder=encoder, tokenizer=tokenizer)
+    head.load_pretrained(encoder_values["pretrained"])
     _check_metric(trainer, head)
 
     model = Model(encoder=encoder, head=head)
@@ -228,48 +212,13 @@ def _make_labels(parts: ExperimentConfig, reader: Reader, sets: dict[str, Sequen
     counts = {name: Counter(label for example in examples for label in reader.labels_of(example))
               for name, examples in sets.items()}  # fmt: skip
     unseen = [label for count in counts.values() for label in count if label not in counts["train"]]
-    for label in dict.fromkeys(unseen):
+    for label in list(dict.fromkeys(unseen))[:_MOST_NAMED]:
         logger.warning("label %r is in the validation or test data only: nothing can learn it", label)
+    if len(set(unseen)) > _MOST_NAMED:
+        logger.warning("and so are %d more labels", len(set(unseen)) - _MOST_NAMED)
     chosen: Iterable[str] = parts.datasets_for_vocab_creation or sets
     labels = Labels.count(label for name in chosen if name in sets for label in counts[name].elements())
-    if len(labels) < 2:
-        raise LukeTasksError(f"{parts.train_data_path}: the data hold one label only ({', '.join(labels)}): nothing "
-                             "can be learned from them")  # fmt: skip
+    if len(labels) < reader.min_labels:
+        found = f"one label only ({labels[0]})" if labels else "no label"
+        raise LukeTasksError(f"{parts.train_data_path}: the data hold {found}: nothing can be learned from them")
     return labels
-
-
-# -- archives -------------------------------------------------------------------------------------------------------
-
-
-def load_trained(
-    path: str | Path, *, overrides: str = "", include_packages: Sequence[str] = (), weights_file: str | None = None
-) -> Trained:
-    """Build the reader and the model an archive holds, with its weights, and nothing else: no hub, no environment.
-
-    Args:
-        path: a `model.tar.gz` or a run's directory.
-        overrides: laid over the archive's config.
-        weights_file: weights to load instead of the archive's own.
-    Raises:
-        ArchiveError, CheckpointError, ConfigError: see there.
-    """
-    with archive.opened_archive(path) as (directory, weights):
-        values = archive.read_config(directory / "config.json")
-        if overrides.strip():
-            values = config_files.apply_overrides(values, overrides)
-        try:
-            config = check_config(values, (), include_packages, for_training=False)
-        except ConfigError as error:
-            raise ConfigError([replace(fault, path=f"{path}: config.json: {fault.path}") for fault in error.faults]
-                              ) from None  # fmt: skip
-        parts = config.parts
-        reader = (parts.validation_dataset_reader or parts.dataset_reader).build(
-            tokenizer=Tokenizer.load(directory / "tokenizer")
-        )
-        labels = Labels.load(directory / "vocabulary") if reader.has_labels else Labels(())
-        parts.model.encoder.values["pretrained"] = str(directory / "encoder")
-        encoder = parts.model.encoder.build(load_weights=False)
-        head = parts.model.head.build(hidden_size=encoder.hidden_size, labels=labels)
-        model = Model(encoder=encoder, head=head)
-        load_weights(model, Path(weights_file) if weights_file else weights)
-    return Trained(config, reader, labels, model.eval())

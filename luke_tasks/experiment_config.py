@@ -16,6 +16,7 @@ from luke_tasks.data.loader import DataLoader
 from luke_tasks.encoder.encoder import Encoder
 from luke_tasks.errors import ConfigError, Fault, PluginError, describe
 from luke_tasks.heads.head import Head
+from luke_tasks.interop import upstream_config
 from luke_tasks.readers.reader import Reader
 from luke_tasks.registry import Seed, discover, import_plugins
 from luke_tasks.schema import check, nearest
@@ -97,6 +98,8 @@ def check_config(
 ) -> CheckedConfig:
     """Compare plain values with what is registered. `faults` are those known already.
 
+    A config of studio-ousia/luke's `examples` is put into this project's form first, and what changed is logged.
+
     Args:
         for_training: whether the data files must be there.
     Raises:
@@ -104,9 +107,14 @@ def check_config(
         PluginError: a package of the user's own cannot be imported.
     """
     discover_all()
-    import_plugins(include_packages)
-    spec, found = check(values, ExperimentConfig)
-    found = [*faults, *found, *_faults_between_parts(spec.values, for_training)]
+    import_plugins(upstream_config.without_original_packages(include_packages))
+    translation = upstream_config.translate(values)
+    if translation.values is None:
+        raise ConfigError([*faults, *translation.faults])
+    spec, found = check(translation.values, ExperimentConfig)
+    found = [*faults, *translation.with_later([*found, *_faults_between_parts(spec.values, for_training)])]
+    if not found and for_training:
+        translation.log()
     if found:
         order = {field.name: number for number, field in enumerate(fields(ExperimentConfig))}
         raise ConfigError(sorted(found, key=lambda fault: order.get(fault.path.partition(".")[0], -1)))
@@ -143,6 +151,8 @@ def _faults_between_parts(values: dict[str, Any], for_training: bool) -> Iterato
         yield from _head_faults(head, encoder)
         for key in ("dataset_reader", "validation_dataset_reader"):
             yield from _task_faults(key, values.get(key), head)
+    for key in ("dataset_reader", "validation_dataset_reader"):
+        yield from _linker_faults(key, values.get(key), encoder, for_training)
     if isinstance(trainer, Spec):
         yield from _trainer_faults(trainer, head, values.get("validation_data_path"))
 
@@ -181,6 +191,10 @@ def _head_faults(head: Spec[Any], encoder: Any) -> Iterator[Fault]:
     if wants_entities and isinstance(encoder, Spec) and not _attribute(encoder, "has_entities"):
         yield Fault("model.head.features", f"{describe(features)} needs vectors of entities, which the encoder "
                                            f'"{encoder.type_name}" does not give; use "token"')  # fmt: skip
+    pools = not isinstance(encoder, Spec) or "pooler" in inspect.signature(encoder.builder).parameters
+    if getattr(head.owner, "needs_pooler", False) and not pools:
+        yield Fault("model.encoder.type", f'"{encoder.type_name}" gives no pooled vector, which the head '
+                                          f'"{head.type_name}" reads: its constructor lacks pooler')  # fmt: skip
 
 
 def _task_faults(key: str, reader: Any, head: Spec[Any]) -> Iterator[Fault]:
@@ -189,6 +203,27 @@ def _task_faults(key: str, reader: Any, head: Spec[Any]) -> Iterator[Fault]:
         if task not in tasks:
             yield Fault(f"{key}.type", f'"{reader.type_name}" reads examples of {task}, but the head '
                                        f'"{head.type_name}" learns {" or ".join(tasks)}')  # fmt: skip
+        kinds = [part.values.get("problem_type") for part in (reader, head)]
+        if all(isinstance(kind, str) and not is_unset(kind) for kind in kinds) and kinds[0] != kinds[1]:
+            yield Fault(f"{key}.problem_type", f"{describe(kinds[0])} does not go with model.head.problem_type, which "
+                                               f"is {describe(kinds[1])}; give both the same")  # fmt: skip
+
+
+def _linker_faults(key: str, reader: Any, encoder: Any, for_training: bool) -> Iterator[Fault]:
+    """A reader that links entities goes with an encoder that has some."""
+    linker = reader.values.get("wiki_entity_linker") if isinstance(reader, Spec) else None
+    if not isinstance(linker, Spec):
+        return
+    key = f"{key}.wiki_entity_linker"
+    if isinstance(encoder, Spec) and not _attribute(encoder, "has_entities"):
+        yield Fault(key, f'links entities, which the encoder "{encoder.type_name}" does not read; remove this key')
+    elif isinstance(encoder, Spec) and encoder.values.get("entities") == "special":
+        yield Fault(key, 'links entities, but model.encoder.entities is "special", which keeps no embeddings of any; '
+                         'set it to "all", or remove this key')  # fmt: skip
+    paths = linker.values.get("mention_candidate_json_file_paths")
+    for languages, path in paths.items() if for_training and isinstance(paths, dict) else ():
+        if isinstance(path, str) and not is_unset(path):
+            yield from _data_file_faults(f"{key}.mention_candidate_json_file_paths.{languages}", path)
 
 
 def _trainer_faults(trainer: Spec[Any], head: Any, validation_path: Any) -> Iterator[Fault]:

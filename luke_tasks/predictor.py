@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, overload
 
-from luke_tasks.experiment import Trained, load_trained
+from luke_tasks.trained import Trained, load_trained
 from luke_tasks.training.devices import choose_device
 from luke_tasks.training.evaluation import Evaluation, Runner, evaluate, predict
 
@@ -67,12 +67,17 @@ class Predictor:
 
 
 def load(
-    archive: str | Path, *, batch_size: int = 32, cuda_device: int | None = None, include_packages: Sequence[str] = ()
-) -> Predictor:
+    archive: str | Path, *, overrides: str = "", batch_size: int = 32, cuda_device: int | None = None,
+    include_packages: Sequence[str] = (),
+) -> Predictor:  # fmt: skip
     """The model of an archive (`model.tar.gz`) or a run's directory, ready to predict.
 
+    Args:
+        overrides: JSON, changes to the archive's config.
+        batch_size, cuda_device: see `Predictor`.
+        include_packages: packages of your own, whose classes register themselves.
     Raises:
         ArchiveError, CheckpointError: it cannot be read.
     """
-    trained = load_trained(archive, include_packages=include_packages)
+    trained = load_trained(archive, overrides=overrides, include_packages=include_packages)
     return Predictor(trained, batch_size=batch_size, cuda_device=cuda_device)

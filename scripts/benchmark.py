@@ -55,10 +55,44 @@ def sentences_repeated(text: str, records: int) -> Iterator[str]:
         yield sentences[index % len(sentences)]
 
 
+def tacred_repeated(text: str, records: int) -> Iterator[str]:
+    """One JSON array of TACRED's records, made of plain ones; with as much else in each as TACRED has."""
+    arrays = []
+    for line in text.splitlines():
+        record = json.loads(line)
+        words = record["text"].split(" ")
+        place = dict.fromkeys(("subj_start", "subj_end", "obj_start", "obj_end"), 0)
+        others = {f"stanford_{name}": words for name in ("pos", "ner", "head", "deprel")}
+        arrays.append(json.dumps({"id": record["id"], "relation": record["label"], "token": words, **place, **others}))
+    for index in range(records):
+        yield ("[", ", ")[index > 0] + arrays[index % len(arrays)]
+    yield "]"
+
+
+def articles_repeated(text: str, records: int) -> Iterator[str]:
+    """SQuAD's and ReCoRD's form, one question a record, with ids of their own. The last article may add a few."""
+    articles = json.loads(text)["data"]
+    number = 0
+    yield '{"version": "1.1", "data": [\n'
+    while number < records:
+        separator = ", " if number else ""
+        article = json.loads(json.dumps(articles[number % len(articles)]))
+        for holder in article.get("paragraphs", [article]):
+            for question in holder["qas"]:
+                question["id"] = str(number)
+                number += 1
+        yield separator + json.dumps(article) + "\n"
+    yield "]}"
+
+
+TACRED = "relation_classification (tacred)"
 SAMPLES = {
     "conll_span": Sample({"max_sequence_length": 256}, "data/ner/train.txt", sentences_repeated),
     "entity_typing": Sample({}, "data/entity_typing/train.jsonl", lines_repeated),
     "relation_classification": Sample({"dataset": "jsonl"}, "data/relation_classification/train.jsonl", lines_repeated),
+    TACRED: Sample({"dataset": "tacred"}, "data/relation_classification/train.jsonl", tacred_repeated),
+    "record": Sample({}, "data/record/train.json", articles_repeated),
+    "transformers_squad": Sample({}, "data/question_answering/train.json", articles_repeated),
 }
 
 
@@ -117,9 +151,9 @@ def read_one(name: str, path: str, pretrained: str) -> dict[str, float]:
     discover_all()
     sample = SAMPLES[name]
     tokenizer = Tokenizer.from_pretrained(pretrained)
-    reader = Reader.registered()[name](tokenizer=tokenizer, **sample.reader)
+    reader = Reader.registered()[name.partition(" ")[0]](tokenizer=tokenizer, **sample.reader)
     tokenizer.add_words(reader.added_words)
-    list(reader.read(ROOT / sample.file))  # whatever is loaded at the first use
+    tokenizer.texts_to_pieces(["a"])  # whatever is loaded at the first use
     gc.collect()
     before = resident()
     started = time.perf_counter()

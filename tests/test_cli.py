@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -61,7 +62,7 @@ def test_every_command_says_what_it_does(capsys: pytest.CaptureFixture[str]) -> 
     assert main([]) == 0
     printed = capsys.readouterr().out
     for name, module in command_modules().items():
-        assert f"\n    {name} " in printed
+        assert re.search(rf"^    {name}\s", printed, re.MULTILINE)
         assert module.__doc__
 
 

@@ -9,5 +9,6 @@
 // and no spread over seeds for luke-base.
 local mentions = import "../lib/mentions.libsonnet";
 mentions.relations("tacred") + mentions.paper("studio-ousia/luke-base") + {
+  dataset_reader+: { restore_brackets: false },  // -LRB- and the like as TACRED writes them, as the paper's code
   trainer+: { num_epochs: 5, num_gradient_accumulation_steps: 8 },  // with batches of 4: 32 texts a step, as the paper
 }

@@ -11,7 +11,8 @@ from luke_tasks.errors import DataError, LukeTasksError
 
 def add_archive_arguments(parser: argparse.ArgumentParser) -> None:
     """Of the commands that load a trained model."""
-    parser.add_argument("archive", help="a model.tar.gz, or the directory of a run")
+    parser.add_argument("archive", help="a model.tar.gz, the directory of a run, or a fine-tuned LUKE of "
+                        "Hugging Face (its folder or hub name)")  # fmt: skip
     parser.add_argument("--weights-file", metavar="FILE", help="weights to use instead of the archive's")
     parser.add_argument("-o", "--overrides", default="", metavar="JSON", help="changes to the archive's config")
     parser.add_argument(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import os
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -30,6 +31,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output-file", metavar="FILE", help="write the metrics here as JSON (several files: commas)")
     parser.add_argument("--predictions-output-file", metavar="FILE",
                         help="write the predictions here, one JSON object a line (several files: commas)")  # fmt: skip
+    parser.add_argument("--predictions-dir", metavar="DIR",
+                        help="write the predictions into this folder as the task's own evaluation script reads them, "
+                             "e.g. SQuAD's predictions.json (several files: STEM_predictions.json)")  # fmt: skip
     parser.add_argument("--batch-size", type=int, metavar="N", help="windows run at once (default: the config's)")
     parser.add_argument("--auto-names", choices=("NONE", "METRICS", "PREDS", "ALL"), default="NONE",
                         help="name the output files after the input files")  # fmt: skip
@@ -46,19 +50,29 @@ def run(args: argparse.Namespace) -> int:
     for name in files:
         check_input_file(name, "a data file")
     check_output_files([*metrics_files, *prediction_files])
+    stems = [Path(name).stem for name in files]
+    if args.predictions_dir is not None:
+        _check_predictions_dir(Path(args.predictions_dir))
     if args.batch_size is not None:
         check_batch_size(args.batch_size)
-    from luke_tasks.experiment import load_trained
     from luke_tasks.predictor import Predictor
+    from luke_tasks.trained import load_trained
 
     trained = load_trained(
         args.archive, overrides=args.overrides, include_packages=args.include_package, weights_file=args.weights_file
     )
+    head = trained.model.head
+    prediction_names = list(head.prediction_files([])) if args.predictions_dir is not None else []
+    if args.predictions_dir is not None and not prediction_names:
+        name = trained.config.parts.model.head.type_name
+        raise LukeTasksError(f'--predictions-dir: the head "{name}" has no files of its own; --predictions-output-file '
+                             "writes its predictions")  # fmt: skip
+    if len(files) > 1:
+        _check_distinct([f"{stem}_{file_name}" for stem in stems for file_name in prediction_names])
     parts = trained.config.parts
     batch_size = args.batch_size or (parts.validation_data_loader or parts.data_loader).batch_size
     predictor = Predictor(trained, batch_size=batch_size, cuda_device=args.cuda_device)
     all_metrics: dict[str, Any] = {}
-    stems = [Path(name).stem for name in files]
     for name, metrics_file, predictions_file in zip(files, metrics_files, prediction_files, strict=True):
         evaluation = predictor.evaluate(name)
         stem = Path(name).stem
@@ -70,8 +84,30 @@ def run(args: argparse.Namespace) -> int:
         if predictions_file:
             write_lines(Path(predictions_file), (prediction.to_json() for prediction in evaluation.predictions))
             logger.info("predictions on %s: %s", name, predictions_file)
+        if args.predictions_dir is not None:
+            for file_name, content in head.prediction_files(evaluation.predictions).items():
+                path = Path(args.predictions_dir) / (file_name if len(files) == 1 else f"{stem}_{file_name}")
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write_json(path, content)
+                logger.info("predictions on %s: %s", name, path)
     print(json.dumps(all_metrics, indent=2, ensure_ascii=False))
     return 0
+
+
+def _check_predictions_dir(directory: Path) -> None:
+    """Raises LukeTasksError when it is no folder and cannot become one, before any work is done for it."""
+    present = next(path for path in (directory, *directory.absolute().parents) if path.exists())
+    if not present.is_dir():
+        raise LukeTasksError(f"--predictions-dir: {present} is a file; expected a folder")
+    if not os.access(present, os.W_OK):
+        raise LukeTasksError(f"--predictions-dir: {directory} cannot be written, for {present} allows no new files")
+
+
+def _check_distinct(names: list[str]) -> None:
+    """Raises LukeTasksError when two input files would write the same file into the folder of predictions."""
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise LukeTasksError(f"--predictions-dir: two input files would write {twice[0]}; evaluate them one by one")
 
 
 def output_names(given: str | None, inputs: list[str], automatic: bool, suffix: str) -> list[str | None]:

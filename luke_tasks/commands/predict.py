@@ -44,8 +44,8 @@ def run(args: argparse.Namespace) -> int:
         check_input_file(args.input_file, "a file of lines, or - for standard input")
     if args.input_file == "-" and args.use_dataset_reader:
         raise LukeTasksError("--use-dataset-reader reads a file, not standard input")
-    from luke_tasks.experiment import load_trained
     from luke_tasks.predictor import Predictor
+    from luke_tasks.trained import load_trained
 
     trained = load_trained(
         args.archive, overrides=args.overrides, include_packages=args.include_package, weights_file=args.weights_file

@@ -25,7 +25,7 @@ class Batch:
     entity_mask: Tensor | None = None  # (B, E) bool, False on padding
     entity_type_ids: Tensor | None = None  # (B, E) int64 segment ids; None: all 0
     labels: Tensor | None = None  # what the head's loss reads, in the head's own shape; None without gold labels
-    features: Sequence[Any] = ()  # the B features this batch was made of
+    features: Sequence[Any] = ()  # the B features this batch was made of; fewer where some give several rows
 
     def to(self, device: torch.device) -> Batch:
         """The same batch with its tensors on `device`."""

@@ -5,6 +5,7 @@ Shapes: W word pieces and E entities of this window.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from luke_tasks.data.labels import Labels
 
 IntArray = NDArray[np.int64]
+FloatArray = NDArray[np.float32]
 IGNORED_LABEL = -100  # target of padding; losses skip it (torch's own default for cross-entropy)
 
 
@@ -29,8 +31,13 @@ class Features:
     word_type_ids: IntArray | None = None  # (W,) segment ids; None: all 0
     entity_type_ids: IntArray | None = None  # (E,) segment ids; None: all 0
 
-    def targets(self, labels: Labels) -> IntArray | None:
-        """Gold labels as the integers the head's loss reads; None where the example has none.
+    @property
+    def windows(self) -> Sequence[Features]:
+        """What becomes the rows of a batch: itself; several where they must stay in one batch, as choices must."""
+        return (self,)
+
+    def targets(self, labels: Labels) -> IntArray | FloatArray | None:
+        """Gold labels as the integers (of regression: floats) the head's loss reads; None where the example has none.
 
         Raises:
             DataError: a label that `labels` does not know.

@@ -35,6 +35,8 @@ CONFIG_FILES = [
     "sentencepiece.bpe.model",
     "spiece.model",
     "entity_vocab.json",
+    "entity_vocab.tsv",
+    "entity_vocab.jsonl",
 ]
 SAFETENSORS_FILES = ["model.safetensors", "model-*.safetensors", "model.safetensors.index.json"]
 PICKLE_FILES = ["pytorch_model.bin", "pytorch_model-*.bin", "pytorch_model.bin.index.json"]
@@ -86,18 +88,56 @@ def read_entity_vocab(directory: Path) -> dict[str, int]:
     Raises:
         CheckpointError: the folder has no entity vocabulary, or a special entity is not in it.
     """
-    path = directory / "entity_vocab.json"
+    paths = [directory / f"entity_vocab.{form}" for form in ("json", "tsv", "jsonl")]
     tokenizer_config = directory / "tokenizer_config.json"
-    if path.exists():
-        vocab = read_json(path)
+    path = next((path for path in paths if path.exists()), None)
+    if path is not None:
+        vocab = read_entity_vocab_file(path)
     elif tokenizer_config.exists() and isinstance(read_json(tokenizer_config).get("entity_vocab"), dict):
         path = tokenizer_config  # transformers 5 puts it there when it saves a tokenizer
         vocab = read_json(path)["entity_vocab"]
     else:
-        raise CheckpointError(f"{path}: no such file; it maps entity names to ids, and every LUKE checkpoint has one")
+        raise CheckpointError(
+            f"{paths[0]}: no such file; it maps entity names to ids, and every LUKE checkpoint has one"
+        )
     missing = [entity for entity in SPECIAL_ENTITIES if not isinstance(vocab.get(entity), int)]
     if missing:
         raise CheckpointError(f"{path}: no id for the special entities {', '.join(missing)}")
+    return vocab
+
+
+def read_entity_vocab_file(path: Path) -> dict[str, int]:
+    """Entity name → id, from one of the three forms LUKE's entity vocabularies come in.
+
+    - `.json`: an object of names and ids.
+    - `.tsv`: a line `name<TAB>count` for each entity; its number, from 0, is the id.
+    - `.jsonl`, of mLUKE: a line `{"id": 7, "entities": [["Japan", "en"], ["日本", "ja"]], "count": 3}`, which gives the
+      names `en:Japan` and `ja:日本`; special entities keep their bare names.
+
+    Raises:
+        CheckpointError: it cannot be read, or a line is not of that form.
+    """
+    if path.suffix not in (".tsv", ".jsonl"):
+        return read_json(path)
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path}: cannot be read: {error}") from None
+    if lines and not lines[-1]:
+        lines.pop()
+    vocab: dict[str, int] = {}
+    for number, line in enumerate(lines):
+        try:
+            if path.suffix == ".tsv":
+                name, _ = line.split("\t")
+                vocab[name] = number
+            else:
+                record = json.loads(line)
+                for name, language in record["entities"]:
+                    vocab[name if name in SPECIAL_ENTITIES else f"{language}:{name}"] = int(record["id"])
+        except (ValueError, KeyError, TypeError):
+            expected = "name<TAB>count" if path.suffix == ".tsv" else '{"id": ..., "entities": [[name, language], ...]}'
+            raise CheckpointError(f"{path}:{number + 1}: expected {expected}, found {line[:60]!r}") from None
     return vocab
 
 

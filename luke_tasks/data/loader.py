@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from luke_tasks.data.batch import Batch
-from luke_tasks.data.features import IGNORED_LABEL, Features, IntArray
+from luke_tasks.data.features import IGNORED_LABEL, Features, FloatArray, IntArray
 from luke_tasks.data.labels import Labels
 from luke_tasks.registry import PositiveInt
 
@@ -20,7 +20,7 @@ class DataLoader:
     """How features become batches (`data_loader` in a config).
 
     Args:
-        batch_size: windows a batch.
+        batch_size: windows a batch; of multiple choice, examples with all their choices.
         shuffle: whether the windows of an epoch come in random order (decided by `seed` and the epoch alone, so that
             a recovered run sees the same batches); never in evaluation.
         drop_last: leave out the last batch when it is smaller than `batch_size`.
@@ -73,16 +73,17 @@ def collate(features: Sequence[Features], *, pad_id: int, labels: Labels | None)
     """
     targets = [feature.targets(labels) for feature in features] if labels is not None else []
     known_targets = [target for target in targets if target is not None]
-    entity_lengths = torch.tensor([len(feature.entity_ids) for feature in features])
-    word_lengths = torch.tensor([len(feature.word_ids) for feature in features])
+    windows = [window for feature in features for window in feature.windows]
+    entity_lengths = torch.tensor([len(window.entity_ids) for window in windows])
+    word_lengths = torch.tensor([len(window.word_ids) for window in windows])
     return Batch(
-        word_ids=_pad([feature.word_ids for feature in features], pad_id),
+        word_ids=_pad([window.word_ids for window in windows], pad_id),
         word_mask=_mask(word_lengths),
-        entity_ids=_pad([feature.entity_ids for feature in features], 0),
-        entity_spans=_pad([feature.entity_spans for feature in features], 0),
+        entity_ids=_pad([window.entity_ids for window in windows], 0),
+        entity_spans=_pad([window.entity_spans for window in windows], 0),
         entity_mask=_mask(entity_lengths),
-        word_type_ids=_pad_types([feature.word_type_ids for feature in features]),
-        entity_type_ids=_pad_types([feature.entity_type_ids for feature in features]),
+        word_type_ids=_pad_types([window.word_type_ids for window in windows]),
+        entity_type_ids=_pad_types([window.entity_type_ids for window in windows]),
         labels=_pad(known_targets, IGNORED_LABEL) if len(known_targets) == len(features) else None,
         features=features,
     )
@@ -104,10 +105,10 @@ def _pad_types(arrays: Sequence[IntArray | None]) -> Tensor | None:
     return _pad(known, 0) if known else None
 
 
-def _pad(arrays: Sequence[IntArray], value: int) -> Tensor:
+def _pad(arrays: Sequence[IntArray | FloatArray], value: int) -> Tensor:
     """Stack arrays of equal rank, each dimension padded at its end: (B, longest, ...)."""
     shape = np.max([array.shape for array in arrays], axis=0) if arrays[0].ndim else ()
-    padded = np.full((len(arrays), *shape), value, dtype=np.int64)
+    padded = np.full((len(arrays), *shape), value, dtype=np.float32 if arrays[0].dtype.kind == "f" else np.int64)
     for index, array in enumerate(arrays):
         corner: tuple[int | slice, ...] = (index, *(slice(size) for size in array.shape))
         padded[corner] = array

@@ -12,6 +12,7 @@ The file is one protocol buffer (sentencepiece_model.proto of google/sentencepie
 
 from __future__ import annotations
 
+import json
 import re
 import struct
 from collections.abc import Iterator, Mapping
@@ -28,7 +29,7 @@ FAIRSEQ_PIECES = ("<s>", "<pad>", "</s>", "<unk>")  # ids 0 to 3
 MASK = "<mask>"
 SPACE = "▁"  # how pieces write a space
 _MODEL_PIECES = ["<unk>", "<s>", "</s>"]
-_NORMAL = 1  # the type of a piece of text
+_NORMAL, _UNKNOWN, _CONTROL = 1, 2, 3  # types of pieces
 _UNIGRAM = 1  # the type of a model
 
 
@@ -79,6 +80,22 @@ class SentencePieceModel:
                 f"{path}: not a model as XLM-R's, mLUKE's or LUKE-Japanese's are: {'; '.join(faults)}"
             )
         return cls(pieces, _bytes(normalizer.get(2, b"")))
+
+    @classmethod
+    def of_backend(cls, backend: Backend, charsmap: bytes) -> SentencePieceModel:
+        """The model that `backend` was made of, as an archive keeps the two apart."""
+        vocab = json.loads(backend.to_str())["model"]["vocab"]
+        return cls([(piece, 0.0) for piece in _MODEL_PIECES] + [tuple(entry) for entry in vocab[4:-1]], charsmap)
+
+    def write(self, path: Path) -> None:
+        """Write a model file that `read` and the `sentencepiece` library read, with what `read` wants of one."""
+        kinds = [_UNKNOWN, _CONTROL, _CONTROL, *[_NORMAL] * (len(self.pieces) - 3)]
+        with path.open("wb") as file:
+            for (piece, score), kind in zip(self.pieces, kinds, strict=True):
+                file.write(_field(1, _field(1, piece.encode("utf-8")) + _field(2, score) + _field(3, kind)))
+            file.write(_field(2, _field(3, _UNIGRAM) + _field(4, len(self.pieces))))
+            name = b"nmt_nfkc" if self.charsmap else b"identity"
+            file.write(_field(3, _field(1, name) + _field(2, self.charsmap)))
 
     def backend(self, added: Mapping[str, int]) -> Backend:
         """The Rust tokenizer with fairseq's ids, for text that `Normaliser` has normalised.
@@ -205,6 +222,23 @@ def _varint(message: bytes, position: int) -> tuple[int, int]:
         if byte < 0x80:
             return value, position
     raise ValueError("it ends within a number")
+
+
+def _field(number: int, value: int | float | bytes) -> bytes:
+    """One field of a protocol buffer message."""
+    if isinstance(value, float):
+        return _as_varint(number << 3 | 5) + struct.pack("<f", value)
+    if isinstance(value, int):
+        return _as_varint(number << 3) + _as_varint(value)
+    return _as_varint(number << 3 | 2) + _as_varint(len(value)) + value
+
+
+def _as_varint(value: int) -> bytes:
+    written = bytearray()
+    while value >= 0x80:
+        written.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*written, value])
 
 
 def _bytes(value: int | bytes) -> bytes:

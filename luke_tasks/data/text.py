@@ -6,15 +6,15 @@ import re
 import unicodedata
 
 # Scripts written without spaces are cut into single characters, so that any of them can begin or end an entity.
-_UNSPACED = "\u3040-\u3098\u309b-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9d"
+UNSPACED = "\u3040-\u3098\u309b-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9d"
 # What belongs to the letter before it, and which `\w` does not cover: accents, Indic vowel signs, U+200D in emoji.
 _MARKS = "".join(chr(code) for code in range(0x300, 0xFE30) if unicodedata.category(chr(code))[0] == "M")
 _MARK = f"[{_MARKS}\u200c\u200d\uff9e\uff9f]"
-_LETTERS = rf"(?:[^\W{_UNSPACED}]{_MARK}*)+"
+_LETTERS = rf"(?:[^\W{UNSPACED}]{_MARK}*)+"
 _CLITIC = r"['’](?:s|S|re|ve|ll|d|m)\b"
 _WORD = re.compile(
-    rf"(?:https?://|www\.)[^\s{_UNSPACED}<>\"“”]*[^\W{_UNSPACED}]/?"  # a URL, without the full stop after it
-    rf"|[{_UNSPACED}]{_MARK}*"
+    rf"(?:https?://|www\.)[^\s{UNSPACED}<>\"“”]*[^\W{UNSPACED}]/?"  # a URL, without the full stop after it
+    rf"|[{UNSPACED}]{_MARK}*"
     rf"|{_CLITIC}"  # Lee 's
     r"|(?:[A-Za-z]\.){2,}(?!\w)"  # U.S.
     r"|(?:Mr|Mrs|Ms|Dr|Prof|St|Gen|Col|Sgt|Rev|Sen|Gov|Jr|Sr|Inc|Ltd|Corp|Co)\.(?=\s)"  # one word, as in CoNLL data

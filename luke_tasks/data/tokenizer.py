@@ -174,8 +174,8 @@ class Tokenizer:
         for index, encoding in enumerate(self._text_backend.encode_batch(inputs, add_special_tokens=False)):
             offsets = [_without_spaces(inputs[index], start, end) for start, end in encoding.offsets]
             if aligned:
-                origins = aligned[index][1]
-                offsets = [(origins[start][0], origins[end - 1][1]) if start < end else (0, 0)
+                origins = [*aligned[index][1], (len(texts[index]),) * 2]  # an empty piece may be the last one
+                offsets = [(origins[start][0], origins[end - 1][1] if start < end else origins[start][0])
                            for start, end in offsets]  # fmt: skip
             found.append(Pieces(encoding.ids, offsets))
         return found
@@ -360,8 +360,8 @@ def _read_with_transformers(folder: Path) -> tuple[Backend, SpecialTokens, PairL
         raise CheckpointError(f"{folder}: its tokenizer has no {', '.join(absent)} token; a LUKE, RoBERTa, XLM-R or "
                               "BERT tokenizer is expected")  # fmt: skip
     pair = backend.encode("a", "b")
-    separators = pair.ids.count(ids["sep"]) - 1  # the last one ends the pair
-    layout = PairLayout(separators, pair.type_ids[-1]) if separators > 0 else PairLayout(1, 0)
+    places = [place for place, id in enumerate(pair.ids) if id == ids["sep"]]  # padding may follow the last
+    layout = PairLayout(len(places) - 1, pair.type_ids[places[-1]]) if len(places) > 1 else PairLayout(1, 0)
     return backend, SpecialTokens(**ids), layout
 
 

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from luke_tasks.data.batch import Batch
 from luke_tasks.data.hub import SPECIAL_ENTITIES, checkpoint_dir
 from luke_tasks.encoder.attention import AttentionChoice, SelfAttention
-from luke_tasks.encoder.encoder import Encoder, EncoderOutput
+from luke_tasks.encoder.encoder import EmbeddingTables, Encoder, EncoderOutput, Pooler
 from luke_tasks.encoder.pretrained import LukeConfig, read_config, read_weights, write_config
 from luke_tasks.errors import CheckpointError, DataError
 from luke_tasks.files import replacing, write_json
@@ -169,17 +169,6 @@ class Layers(nn.Module):
         return hidden  # (B, W+E, D)
 
 
-class Pooler(nn.Module):
-    """The first word's vector, projected. No head of ours reads it; it is kept for exports that hold it."""
-
-    def __init__(self, config: LukeConfig) -> None:
-        super().__init__()
-        self.dense = nn.Linear(config.hidden_size, config.hidden_size)
-
-    def forward(self, word_hidden: Tensor) -> Tensor:
-        return self.dense(word_hidden[:, 0]).tanh()  # (B, D)
-
-
 @Encoder.register("luke", constructor="from_pretrained")
 class LukeEncoder(Encoder):
     """LUKE, mLUKE, LUKE-Japanese and their lite variants, or a fresh LUKE begun from RoBERTa, XLM-R or BERT.
@@ -187,7 +176,7 @@ class LukeEncoder(Encoder):
     Args:
         config: the numbers of the model.
         attention: how attention is computed, see `SelfAttention`.
-        pooler: whether to keep the checkpoint's pooler. Off by default: nothing reads it, so it would get no gradient.
+        pooler: whether to keep the checkpoint's pooler; off where the head does not read it: it would get no gradient.
     """
 
     has_entities = True
@@ -197,11 +186,12 @@ class LukeEncoder(Encoder):
         self.config = config
         self.attention = attention
         self.hidden_size = config.hidden_size
+        self.layer_norm_eps, self.hidden_act = config.layer_norm_eps, config.hidden_act
         self.max_word_length = config.max_position_embeddings - config.pad_token_id - 1
         self.embeddings = WordEmbeddings(config)
         self.entity_embeddings = EntityEmbeddings(config)
         self.encoder = Layers(config, attention)
-        self.pooler = Pooler(config) if pooler else None
+        self.pooler = Pooler(config.hidden_size) if pooler else None
         self.initialise()
 
     @classmethod
@@ -214,6 +204,7 @@ class LukeEncoder(Encoder):
         attention: AttentionChoice = "auto",
         dropout: Fraction | None = None,
         load_weights: Provided[bool] = True,
+        pooler: Provided[bool] = False,
     ) -> LukeEncoder:
         """Build the encoder of a checkpoint.
 
@@ -226,6 +217,7 @@ class LukeEncoder(Encoder):
                 what the device and the dropout allow.
             dropout: of hidden vectors and of attention probabilities; by default as the checkpoint's config says.
             load_weights: False builds from `config.json` alone, with random weights.
+            pooler: whether the head reads the pooled vector. A checkpoint without a pooler gets a new one.
         Raises:
             CheckpointError: the checkpoint cannot be found, read, or made a LUKE.
         """
@@ -234,7 +226,7 @@ class LukeEncoder(Encoder):
         if dropout is not None:
             config = replace(config, hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout)
         with torch.device("meta"):  # no memory, no random numbers, for weights that are replaced at once
-            encoder = cls(config=config, attention=attention)
+            encoder = cls(config=config, attention=attention, pooler=pooler)
         if not load_weights:
             encoder.to_empty(device="cpu")
             encoder.initialise()
@@ -272,9 +264,15 @@ class LukeEncoder(Encoder):
             hidden = torch.cat([hidden, entity_hidden], dim=1)  # (B, W+E, D)
             key_mask = torch.cat([key_mask, batch.entity_mask.bool()], dim=1)  # (B, W+E)
         hidden = self.encoder(hidden, key_mask, words)  # (B, W+E, D)
-        if batch.entity_ids is None:
-            return EncoderOutput(word_hidden=hidden)
-        return EncoderOutput(word_hidden=hidden[:, :words], entity_hidden=hidden[:, words:])
+        pooled = self.pooler(hidden) if self.pooler is not None else None  # (B, D)
+        output = EncoderOutput(word_hidden=hidden[:, :words], pooled=pooled, tables=self.embedding_tables())
+        if batch.entity_ids is not None:
+            output.entity_hidden = hidden[:, words:]  # (B, E, D)
+        return output
+
+    def embedding_tables(self) -> EmbeddingTables:
+        words, entities = self.embeddings.word_embeddings, self.entity_embeddings.entity_embeddings
+        return EmbeddingTables(words.weight, entities.weight)
 
     @property
     def num_words(self) -> int:

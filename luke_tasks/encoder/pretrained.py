@@ -33,6 +33,7 @@ WORD_TABLE = "embeddings.word_embeddings.weight"
 WORD_POSITIONS = "embeddings.position_embeddings.weight"
 ENTITY_TABLE = "entity_embeddings.entity_embeddings.weight"
 ENTITY_POSITIONS = "entity_embeddings.position_embeddings.weight"
+POOLER = "pooler.dense."
 ENTITY_QUERY = re.compile(r"\.(w2e|e2w|e2e)_query\.")
 # A file that stores tied tensors once may have kept the head's name for them.
 TIED = {WORD_TABLE: "lm_head.decoder.weight", ENTITY_TABLE: "entity_predictions.decoder.weight"}
@@ -192,6 +193,8 @@ def read_weights(
     """
     content = read_json(directory / "config.json")
     weights = Weights.open(directory)
+    pooler = {name: shape for name, shape in shapes.items() if name.startswith(POOLER) and name not in weights.names}
+    shapes = {name: shape for name, shape in shapes.items() if name not in pooler}
     fresh = content.get("model_type") != "luke"
     if fresh or (use_entity_aware_attention and not any(ENTITY_QUERY.search(name) for name in weights.names)):
         sources = {name: ENTITY_QUERY.sub(".query.", name) for name in shapes}
@@ -212,6 +215,9 @@ def read_weights(
         tensors = {}
         for name, source in sources.items():
             tensors[name] = weights.rows(source, ids) if ids and name == ENTITY_TABLE else weights.read(source)
+    if pooler:  # RoBERTa is published without one
+        logger.info("%s: has no pooler; a new one is trained", weights.path)
+        tensors |= _new_pooler(pooler, float(content.get("initializer_range", 0.02)))
     unused = sorted(weights.unused())
     if unused:
         logger.debug("%s: %d tensors not used: %s", weights.path, len(unused), ", ".join(unused))
@@ -252,6 +258,11 @@ def _fresh_tensors(
     rows = {"[PAD]": torch.zeros_like(mask), "[UNK]": unknown, "[MASK]": mask, "[MASK2]": mask}
     tensors[ENTITY_TABLE] = torch.stack([rows[entity] for entity in SPECIAL_ENTITIES])
     return tensors
+
+
+def _new_pooler(shapes: Mapping[str, tuple[int, ...]], std: float) -> dict[str, Tensor]:
+    return {name: torch.zeros(shape) if name.endswith("bias") else torch.empty(shape).normal_(std=std)
+            for name, shape in shapes.items()}  # fmt: skip
 
 
 def word_mask_id(directory: Path, model_type: str) -> int:

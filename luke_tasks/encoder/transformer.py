@@ -18,7 +18,7 @@ import torch
 
 from luke_tasks.data.batch import Batch
 from luke_tasks.data.hub import checkpoint_dir, read_json
-from luke_tasks.encoder.encoder import Encoder, EncoderOutput
+from luke_tasks.encoder.encoder import EmbeddingTables, Encoder, EncoderOutput, Pooler
 from luke_tasks.errors import CheckpointError, DataError
 from luke_tasks.registry import Fraction, Provided
 
@@ -36,22 +36,33 @@ class TransformerEncoder(Encoder):
     """BERT, RoBERTa, XLM-R, ELECTRA, DeBERTa and the like, through `AutoModel`.
 
     Args:
-        model: what `AutoModel` gives. Its pooler, which nothing reads, is taken away: it would get no gradient.
+        model: what `AutoModel` gives. Its own pooler is taken away: where nothing reads it, it would get no gradient.
+        pooler: whether to give `pooled`, by a pooler that starts as the model's where this has one of BERT's form.
     """
 
     has_entities = False
 
-    def __init__(self, *, model: PreTrainedModel) -> None:
+    def __init__(self, *, model: PreTrainedModel, pooler: bool = False) -> None:
         super().__init__()
         self.model = model
-        if getattr(model, "pooler", None) is not None:
-            model.register_module("pooler", None)
         self.hidden_size = model.config.hidden_size
+        self.layer_norm_eps = float(getattr(model.config, "layer_norm_eps", self.layer_norm_eps))
+        self.pooler = Pooler(self.hidden_size) if pooler else None
+        published: Any = getattr(model, "pooler", None)
+        if self.pooler is not None and isinstance(getattr(published, "dense", None), torch.nn.Linear):
+            self.pooler.dense.load_state_dict(published.dense.state_dict())
+        if published is not None:
+            model.register_module("pooler", None)
         self.max_word_length = _max_word_length(model)
 
     @classmethod
     def from_pretrained(
-        cls, *, pretrained: str, dropout: Fraction | None = None, load_weights: Provided[bool] = True
+        cls,
+        *,
+        pretrained: str,
+        dropout: Fraction | None = None,
+        load_weights: Provided[bool] = True,
+        pooler: Provided[bool] = False,
     ) -> TransformerEncoder:
         """Build the encoder of a checkpoint.
 
@@ -59,6 +70,7 @@ class TransformerEncoder(Encoder):
             pretrained: a folder, a hub name, or `embedded:minilm`.
             dropout: of hidden vectors and of attention probabilities; by default as the checkpoint's config says.
             load_weights: False builds from `config.json` alone, with random weights.
+            pooler: whether the head reads the pooled vector.
         Raises:
             CheckpointError: the checkpoint cannot be found or read.
         """
@@ -73,7 +85,7 @@ class TransformerEncoder(Encoder):
             if dropout is not None:
                 _set_dropout(config, dropout)
             if not load_weights:
-                return cls(model=AutoModel.from_config(config))
+                return cls(model=AutoModel.from_config(config), pooler=pooler)
             model, found = AutoModel.from_pretrained(
                 directory, config=config, local_files_only=True, output_loading_info=True
             )
@@ -83,7 +95,10 @@ class TransformerEncoder(Encoder):
         missing = sorted(name for name in found["missing_keys"] if not name.startswith("pooler."))
         if missing:  # transformers would go on with random weights
             raise CheckpointError(f"{directory}: missing tensors: {', '.join(missing[:8])}")
-        return cls(model=model.float())
+        has_pooler = hasattr(getattr(model, "pooler", None), "dense")
+        if pooler and not (has_pooler and "pooler.dense.weight" not in found["missing_keys"]):
+            logger.info("%s: has no pooler; a new one is trained", directory)
+        return cls(model=model.float(), pooler=pooler)
 
     def forward(self, batch: Batch) -> EncoderOutput:
         """Encode the words of a batch."""
@@ -93,7 +108,14 @@ class TransformerEncoder(Encoder):
         inputs: dict[str, Any] = {"input_ids": batch.word_ids, "attention_mask": batch.word_mask.long()}  # (B, W)
         if batch.word_type_ids is not None and getattr(self.model.config, "type_vocab_size", 0) > 1:
             inputs["token_type_ids"] = batch.word_type_ids  # (B, W)
-        return EncoderOutput(word_hidden=self.model(**inputs).last_hidden_state)  # (B, W, D)
+        hidden = self.model(**inputs).last_hidden_state  # (B, W, D)
+        pooled = self.pooler(hidden) if self.pooler is not None else None  # (B, D)
+        return EncoderOutput(word_hidden=hidden, pooled=pooled, tables=self.embedding_tables())
+
+    def embedding_tables(self) -> EmbeddingTables:
+        weight = self.model.get_input_embeddings().weight
+        assert isinstance(weight, torch.Tensor)
+        return EmbeddingTables(weight, None)
 
     @property
     def num_words(self) -> int:

@@ -38,7 +38,7 @@ class Weights:
     @classmethod
     def open(cls, directory: Path) -> Weights:
         """Find a folder's weights: safetensors before pickles, and whole files before shards."""
-        for name, read in (("model.safetensors", _open_safetensors), ("pytorch_model.bin", _open_pickle)):
+        for name, read in (("model.safetensors", _open_safetensors), ("pytorch_model.bin", read_pickle)):
             path, index = directory / name, directory / f"{name}.index.json"
             if path.exists():
                 return cls(path, read(path))
@@ -105,7 +105,7 @@ def _open_safetensors(path: Path) -> dict[str, Any]:
         raise CheckpointError(f"{path}: cannot be read as safetensors, perhaps truncated: {error}") from None
 
 
-def _open_pickle(path: Path) -> dict[str, Any]:
+def read_pickle(path: Path) -> dict[str, Any]:
     """Tensors only: `weights_only` refuses a file that would run code."""
     try:
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))

@@ -42,7 +42,11 @@ class Head(Registrable, nn.Module, ABC):
     tasks: ClassVar[tuple[str, ...]]  # the reader tasks it can be trained on
     metric_names: ClassVar[tuple[str, ...]]  # what `scores` may hold, `*` standing for any label
     needs_entities: bool  # whether it reads `EncoderOutput.entity_hidden`
+    needs_pooler: ClassVar[bool] = False  # whether it reads `EncoderOutput.pooled`
     labels: Labels
+
+    def load_pretrained(self, pretrained: str) -> None:
+        """Take up what the encoder's checkpoint holds for this head, before training. Most heads start anew."""
 
     @abstractmethod
     def forward(self, batch: Batch, encoded: EncoderOutput) -> HeadOutput:
@@ -58,6 +62,14 @@ class Head(Registrable, nn.Module, ABC):
 
         Windows come in the order `Reader.encode` made them; there may be none.
         """
+
+    def prediction_files(self, predictions: Sequence[Any]) -> dict[str, Any]:
+        """File name → JSON content, in the form that the task's own evaluation script reads; most tasks have none.
+
+        Args:
+            predictions: of all examples of a file.
+        """
+        return {}
 
     @abstractmethod
     def make_metrics(self) -> Metrics:

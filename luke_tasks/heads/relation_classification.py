@@ -17,12 +17,16 @@ from luke_tasks.data.batch import Batch
 from luke_tasks.data.features import Features
 from luke_tasks.data.labels import Labels
 from luke_tasks.encoder.encoder import EncoderOutput
+from luke_tasks.errors import ConfigError, Fault, describe
 from luke_tasks.heads.head import Head, HeadOutput, Metrics, Window
 from luke_tasks.heads.mention_vectors import FeatureSet, TokenFeature, mention_vectors, num_vectors
-from luke_tasks.metrics.relation_f1 import RelationF1
+from luke_tasks.metrics.relation_f1 import RelationF1, without_direction
 from luke_tasks.readers.records import Span
 from luke_tasks.readers.relation_classification import RelationExample
 from luke_tasks.registry import Fraction, Provided
+from luke_tasks.schema import nearest
+
+_NO_RELATION = ("no_relation",)
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,12 @@ class RelationHead(Head):
         token_feature: which word pieces those are: the opening markers (`entity_start`), the mean of each entity and
             its markers (`mention_pooling`), or the first one of the text (`cls_token`).
         ignored_labels: labels that say there is no relation, and stand outside precision, recall and F1.
+        bias: whether the linear layer has one, as in the original; `transformers`' LukeForEntityPairClassification has
+            none.
         dropout: on the features (0.1 in the original).
+
+    Raises:
+        ConfigError: an ignored label, other than the default one, is none of `labels`.
     """
 
     tasks: ClassVar[tuple[str, ...]] = ("relation_classification",)
@@ -75,17 +84,23 @@ class RelationHead(Head):
         labels: Provided[Labels],
         features: FeatureSet = "entity",
         token_feature: TokenFeature = "entity_start",
-        ignored_labels: Sequence[str] = ("no_relation",),
+        ignored_labels: Sequence[str] = _NO_RELATION,
+        bias: bool = True,
         dropout: Fraction = 0.1,
     ) -> None:
         super().__init__()
+        known = {*labels, *map(without_direction, labels), *_NO_RELATION}
+        unknown = [label for label in ignored_labels if label not in known]
+        if unknown:
+            faults = [f"{describe(label)} is no label of the data{nearest(label, known)}" for label in unknown]
+            raise ConfigError(Fault("model.head.ignored_labels", fault) for fault in faults)
         self.labels = labels
         self.features: FeatureSet = features
         self.token_feature: TokenFeature = token_feature
         self.needs_entities = "entity" in features
         self.ignored_labels = ignored_labels
         self.dropout = nn.Dropout(dropout)
-        self.classifier = nn.Linear(num_vectors(features, token_feature, 2) * hidden_size, len(labels))
+        self.classifier = nn.Linear(num_vectors(features, token_feature, 2) * hidden_size, len(labels), bias)
 
     def forward(self, batch: Batch, encoded: EncoderOutput) -> HeadOutput:
         vectors = mention_vectors(batch, encoded, self.features, self.token_feature)

@@ -16,14 +16,14 @@ def normalise(text: str) -> str:
     return " ".join(_ARTICLE.sub(" ", text.lower().translate(_PUNCTUATION)).split())
 
 
-def exact_match(predicted: str, gold: str) -> float:
+def exact_match(predicted: str, gold: str, normalised: Callable[[str], str] = normalise) -> float:
     """1 if the normalised texts are equal, else 0."""
-    return float(normalise(predicted) == normalise(gold))
+    return float(normalised(predicted) == normalised(gold))
 
 
-def f1(predicted: str, gold: str) -> float:
+def f1(predicted: str, gold: str, normalised: Callable[[str], str] = normalise) -> float:
     """F1 of the words of the normalised texts, each counted as often as it occurs."""
-    predicted_words, gold_words = normalise(predicted).split(), normalise(gold).split()
+    predicted_words, gold_words = normalised(predicted).split(), normalised(gold).split()
     common = sum((Counter(predicted_words) & Counter(gold_words)).values())
     if not common:
         return 0.0

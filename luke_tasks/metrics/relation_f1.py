@@ -32,7 +32,7 @@ class RelationF1(Metric):
     )  # fmt: skip
 
     def __init__(self, *, ignored: Collection[str]) -> None:
-        self.ignored = frozenset(_DIRECTION.sub("", label) for label in ignored)
+        self.ignored = frozenset(without_direction(label) for label in ignored)
         self.reset()
 
     def reset(self) -> None:
@@ -45,9 +45,9 @@ class RelationF1(Metric):
         """Add an example, with the full labels."""
         self.num_examples += 1
         self.num_right += gold == predicted
-        self._gold[_DIRECTION.sub("", gold)] += 1
-        self._predicted[_DIRECTION.sub("", predicted)] += 1
-        self._correct[_DIRECTION.sub("", gold)] += gold == predicted
+        self._gold[without_direction(gold)] += 1
+        self._predicted[without_direction(predicted)] += 1
+        self._correct[without_direction(gold)] += gold == predicted
 
     def compute(self) -> dict[str, float]:
         relations = (self._gold.keys() | self._predicted.keys()) - self.ignored
@@ -60,6 +60,11 @@ class RelationF1(Metric):
             "micro_fscore": _ratio(2 * correct, predicted + gold),
             "macro_fscore": _ratio(sum(_ratio(2 * c, p + g) for c, p, g in sorted(counts)), len(counts)),
         }
+
+
+def without_direction(label: str) -> str:
+    """The relation that a class belongs to."""
+    return _DIRECTION.sub("", label)
 
 
 def _ratio(part: float, whole: float) -> float:

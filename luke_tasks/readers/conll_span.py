@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import logging
 import math
-import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -22,11 +21,13 @@ from numpy.typing import NDArray
 
 from luke_tasks.data.features import Features, IntArray
 from luke_tasks.data.labels import Labels
-from luke_tasks.data.text import SENTENCE_END, split_lines, split_words
+from luke_tasks.data.text import split_lines, split_words
 from luke_tasks.data.tokenizer import MASK_ENTITY, Tokenizer
 from luke_tasks.errors import DataError
+from luke_tasks.readers.columns import ColumnDocument, parse_columns
 from luke_tasks.readers.reader import Reader, WindowLength, read_text, require_strings, require_text
 from luke_tasks.readers.tagging import Scheme, Span, Tag, detect_scheme, parse_tag, spans_of
+from luke_tasks.readers.windows import cut_long_words, split_long_sentence, with_context
 from luke_tasks.registry import Encoding, PositiveInt, Provided
 
 logger = logging.getLogger(__name__)
@@ -123,15 +124,13 @@ class ConllSpanReader(Reader):
     # -- file → examples --------------------------------------------------------------------------------------------
 
     def read(self, path: str | Path) -> Iterator[NerExample]:
-        documents = list(_parse(path, read_text(path, self.encoding)))
-        if not documents:
-            raise DataError(f"{path}: holds no sentence, only blank or -DOCSTART- lines")
+        tagged = [(document, parse_tags(document, path)) for document in read_documents(path, self.encoding)]
         scheme = self.iob_scheme
         if scheme == "detect":
-            scheme = detect_scheme(sentence for document in documents for sentence in document.tags)
+            scheme = detect_scheme(sentence for _, tags in tagged for sentence in tags)
             logger.info("%s: tags read as %s", path, scheme.upper())
-        for index, document in enumerate(documents):
-            yield _labelled_example(f"doc{index}", document, scheme, str(path))
+        for index, (document, tags) in enumerate(tagged):
+            yield labelled_example(f"doc{index}", document, tags, scheme, str(path))
 
     def labels_of(self, example: NerExample) -> Iterable[str]:
         """`O` counts once a word, which makes it the first label as in AllenNLP's vocabulary."""
@@ -140,25 +139,7 @@ class ConllSpanReader(Reader):
 
     def parse_input(self, record: dict[str, Any], where: str) -> NerExample:
         """`{"text": ...}`, whose lines are sentences, or `{"words": [...]}`, one sentence; `"id"` is kept."""
-        id = where if record.get("id") is None else str(record["id"])
-        if "words" in record and "text" in record:
-            raise DataError(f'{where}: give "text" or "words", not both')
-        if "words" in record:
-            words = list(require_strings(record["words"], where, "words"))
-            return _plain_example(id, words, [(0, len(words))] if words else [])
-        if "text" not in record:
-            found = ", ".join(record) or "no key"
-            raise DataError(f'{where}: expected "text" (a string) or "words" (a list of strings), found {found}')
-        text = require_text(record["text"], where, "text")
-        offsets: list[tuple[int, int]] = []
-        sentences = []
-        for line_start, line_end in split_lines(text):
-            begin = len(offsets)
-            offsets += [(line_start + start, line_start + end) for start, end in split_words(text[line_start:line_end])]
-            if len(offsets) > begin:
-                sentences.append((begin, len(offsets)))
-        words = [text[start:end] for start, end in offsets]
-        return NerExample(id, words, sentences, None, text, offsets)
+        return parse_document(record, where)
 
     # -- examples → features ----------------------------------------------------------------------------------------
 
@@ -167,34 +148,15 @@ class ConllSpanReader(Reader):
 
     def _encode_document(self, example: NerExample) -> Iterator[NerFeatures]:
         capacity = self.max_sequence_length - 2  # [CLS] and [SEP]
-        pieces = self.tokenizer.words_to_pieces(example.words)
-        if any(len(word_pieces) > capacity for word_pieces in pieces):
-            what = f"words are longer than the window ({capacity} word pieces) and were cut"
-            self.dropped[what] += sum(len(word_pieces) > capacity for word_pieces in pieces)
-            pieces = [word_pieces[:capacity] for word_pieces in pieces]
+        pieces = cut_long_words(self.tokenizer.words_to_pieces(example.words), capacity, self.dropped)
         piece_ids = np.array([piece for word_pieces in pieces for piece in word_pieces], dtype=np.int64)
         # first piece of each word, and the end of the last: (words + 1,)
         word_starts = np.cumsum([0, *(len(word_pieces) for word_pieces in pieces)])
         gold = {(entity.start, entity.end): entity.label for entity in example.entities or ()}
         for first, last in example.sentences:
-            for start, end in self._split_long_sentence(example.words, word_starts, first, last):
+            for start, end in split_long_sentence(example.words, word_starts, first, last, capacity, self.dropped):
                 yield from self._encode_sentence(example, piece_ids, word_starts, start, end, gold)
         self._count_discarded(gold, word_starts)
-
-    def _split_long_sentence(
-        self, words: Sequence[str], word_starts: IntArray, first: int, last: int
-    ) -> Iterator[tuple[int, int]]:
-        """The sentence itself, or parts of it that fit a window, cut after punctuation where there is any."""
-        capacity = self.max_sequence_length - 2
-        if word_starts[last] - word_starts[first] > capacity:
-            self.dropped[f"sentences are longer than the window ({capacity} word pieces) and were split"] += 1
-        while word_starts[last] - word_starts[first] > capacity:
-            cut = int(np.searchsorted(word_starts, word_starts[first] + capacity, side="right")) - 1
-            ends = [word for word in range((first + cut) // 2, cut) if words[word][-1] in SENTENCE_END]
-            cut = ends[-1] + 1 if ends else cut
-            yield first, cut
-            first = cut
-        yield first, last
 
     def _encode_sentence(
         self,
@@ -206,7 +168,9 @@ class ConllSpanReader(Reader):
         gold: dict[tuple[int, int], str],
     ) -> Iterator[NerFeatures]:
         """The windows of the words `[first, last)`; the gold entities found among the candidates leave `gold`."""
-        left, right = self._window(int(word_starts[first]), int(word_starts[last]), len(piece_ids))
+        left, right = int(word_starts[first]), int(word_starts[last])
+        if self.context == "document":
+            left, right = with_context(left, right, len(piece_ids), self.max_sequence_length - 2)
         special = self.tokenizer.special
         word_ids = np.concatenate([[special.cls], piece_ids[left:right], [special.sep]])
         word_spans, piece_spans = self._candidates(word_starts, first, last)  # (E, 2) each
@@ -237,20 +201,6 @@ class ConllSpanReader(Reader):
                 where=example.where(first),
             )
 
-    def _window(self, start: int, end: int, length: int) -> tuple[int, int]:
-        """Pieces `[left, right)` of the document around the sentence `[start, end)`: as much context as fits, shared
-        evenly unless one side has less."""
-        if self.context == "sentence":
-            return start, end
-        room = self.max_sequence_length - 2 - (end - start)
-        if start < length - end:
-            left = min(start, room // 2)
-            right = min(length - end, room - left)
-        else:
-            right = min(length - end, room // 2)
-            left = min(start, room - right)
-        return start - left, end + right
-
     def _candidates(self, word_starts: IntArray, first: int, last: int) -> tuple[IntArray, IntArray]:
         """All spans of at most `max_mention_length` pieces within the words `[first, last)`, by start, then end.
 
@@ -275,98 +225,66 @@ class ConllSpanReader(Reader):
             self.dropped[f"{what} and cannot be predicted; evaluation counts them as missed"] += 1
 
 
-@dataclass
-class _Document:
-    """Sentences as they stand in the file."""
+def parse_document(record: dict[str, Any], where: str) -> NerExample:
+    """An unlabelled example from `{"text": ...}`, whose lines are sentences, or `{"words": [...]}`, one sentence.
 
-    words: list[list[str]] = field(default_factory=list)
-    tags: list[list[Tag]] = field(default_factory=list)
-    lines: list[int] = field(default_factory=list)
-
-
-def _parse(path: str | Path, text: str) -> Iterator[_Document]:
-    """The documents of a file that have a sentence. Raises DataError on a line of another shape than the first."""
-    document = _Document()
-    words: list[str] = []
-    tags: list[Tag] = []
-    shape: _Shape | None = None
-
-    def end_sentence(line_number: int) -> None:
-        if words:
-            document.words.append(words.copy())
-            document.tags.append(tags.copy())
-            document.lines.append(line_number - len(words))
-            words.clear()
-            tags.clear()
-
-    number = 0
-    # Not splitlines(): U+2028, U+0085 and the like stand within lines.
-    for number, line in enumerate(text.replace("\r\n", "\n").replace("\r", "\n").split("\n"), start=1):
-        if line.startswith("-DOCSTART"):
-            end_sentence(number)
-            if document.words:
-                yield document
-            document = _Document()
-        elif not line.strip():
-            end_sentence(number)
-        else:
-            shape = shape or _Shape.of(line, number, path)
-            word, tag = shape.word_and_tag(line, f"{path}:{number}")
-            words.append(word)
-            tags.append(parse_tag(tag, f"{path}:{number}"))
-    end_sentence(number + 1)
-    if document.words:
-        yield document
+    Raises:
+        DataError: there is neither, or both.
+    """
+    id = where if record.get("id") is None else str(record["id"])
+    if "words" in record and "text" in record:
+        raise DataError(f'{where}: give "text" or "words", not both')
+    if "words" in record:
+        words = list(require_strings(record["words"], where, "words"))
+        return plain_example(id, words, [(0, len(words))] if words else [])
+    if "text" not in record:
+        found = ", ".join(record) or "no key"
+        raise DataError(f'{where}: expected "text" (a string) or "words" (a list of strings), found {found}')
+    text = require_text(record["text"], where, "text")
+    offsets: list[tuple[int, int]] = []
+    sentences = []
+    for line_start, line_end in split_lines(text):
+        begin = len(offsets)
+        offsets += [(line_start + start, line_start + end) for start, end in split_words(text[line_start:line_end])]
+        if len(offsets) > begin:
+            sentences.append((begin, len(offsets)))
+    words = [text[start:end] for start, end in offsets]
+    return NerExample(id, words, sentences, None, text, offsets)
 
 
-@dataclass(frozen=True)
-class _Shape:
-    """How a file's lines are written, as its first one shows."""
-
-    separator: Literal["tabs", "spaces"]
-    num_columns: int
-    line: int  # the first
-
-    @classmethod
-    def of(cls, line: str, number: int, path: str | Path) -> _Shape:
-        separator: Literal["tabs", "spaces"] = "tabs" if "\t" in line.strip(" \t") else "spaces"
-        num_columns = len(cls(separator, 0, number)._columns(line))
-        if num_columns < 2:
-            raise DataError(f"{path}:{number}: expected at least 2 columns (the word, ..., its tag) separated by tabs "
-                            f"or spaces, found 1: {line[:80]!r}")  # fmt: skip
-        return cls(separator, num_columns, number)
-
-    def word_and_tag(self, line: str, where: str) -> tuple[str, str]:
-        columns = self._columns(line)
-        if len(columns) != self.num_columns:
-            raise DataError(f"{where}: expected {self.num_columns} columns separated by {self.separator} as in line "
-                            f"{self.line}, found {len(columns)}: {line[:80]!r}")  # fmt: skip
-        if not columns[0]:
-            raise DataError(f"{where}: expected a word in the first column, found nothing: {line[:80]!r}")
-        return columns[0], columns[-1]
-
-    def _columns(self, line: str) -> list[str]:
-        if self.separator == "tabs":
-            return [column.strip(" ") for column in line.rstrip(" \t").split("\t")]
-        return re.split("[ \t]+", line.strip(" \t"))
+def read_documents(path: str | Path, encoding: str, tag_column: int | None = None) -> list[ColumnDocument]:
+    """The documents of a column file. Raises DataError, also when there is none."""
+    documents = list(parse_columns(path, read_text(path, encoding), tag_column))
+    if not documents:
+        raise DataError(f"{path}: holds no sentence, only blank or -DOCSTART- lines")
+    return documents
 
 
-def _labelled_example(id: str, document: _Document, scheme: Scheme, source: str) -> NerExample:
+def parse_tags(document: ColumnDocument, path: str | Path) -> list[list[Tag]]:
+    """The tags of each sentence. Raises DataError on one that marks no entity and is not O."""
+    return [[parse_tag(text, f"{path}:{line + index}") for index, text in enumerate(tags)]
+            for line, tags in zip(document.lines, document.tags, strict=True)]  # fmt: skip
+
+
+def labelled_example(
+    id: str, document: ColumnDocument, tags: Sequence[Sequence[Tag]], scheme: Scheme, source: str
+) -> NerExample:
+    """A document of a file, with the entities that its tags mark."""
     words: list[str] = []
     sentences = []
     entities: list[Span] = []
-    for sentence_words, tags in zip(document.words, document.tags, strict=True):
-        entities += spans_of(tags, scheme, len(words))
+    for sentence_words, sentence_tags in zip(document.words, tags, strict=True):
+        entities += spans_of(sentence_tags, scheme, len(words))
         sentences.append((len(words), len(words) + len(sentence_words)))
         words += sentence_words
-    example = _plain_example(id, words, sentences)
+    example = plain_example(id, words, sentences)
     example.entities = entities
     example.source = source
     example.sentence_lines = document.lines
     return example
 
 
-def _plain_example(id: str, words: list[str], sentences: list[tuple[int, int]]) -> NerExample:
+def plain_example(id: str, words: list[str], sentences: list[tuple[int, int]]) -> NerExample:
     """An unlabelled example whose text is the words joined by single spaces."""
     ends = np.cumsum([len(word) + 1 for word in words]).tolist()
     offsets = [(end - 1 - len(word), end - 1) for word, end in zip(words, ends, strict=True)]

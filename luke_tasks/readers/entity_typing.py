@@ -6,6 +6,7 @@ entity on it, markers included.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,9 +21,10 @@ from luke_tasks.data.tokenizer import ENTITY_MARKERS, MASK_ENTITY, Tokenizer
 from luke_tasks.errors import DataError, describe
 from luke_tasks.readers.marked_text import MARKER_SOURCES, encode_marked
 from luke_tasks.readers.reader import Reader
-from luke_tasks.readers.records import Record, Span, TextFrame, get, get_string, json_lines
+from luke_tasks.readers.records import Record, Span, TextFrame, get, get_id, get_string, json_lines
 from luke_tasks.registry import Check, Encoding, Provided
 
+logger = logging.getLogger(__name__)
 COARSE = ("entity", "event", "group", "location", "object", "organization", "person", "place", "time")
 _BRACKETS = {"-LRB-": "(", "-LCB-": "(", "-LSB-": "(", "-RRB-": ")", "-RCB-": ")", "-RSB-": ")"}  # round ones for all
 _BRACKET = re.compile("|".join(_BRACKETS))
@@ -62,7 +64,8 @@ class EntityTypingReader(Reader):
          "arrested", "him", "."], "y_str": ["date", "night", "time"], "annot_id": "wex/1"}
 
     becomes `EntityTypingExample("wex/1", "On late Monday night , police arrested him .", spans=[(3, 20)],
-    types=[["time"]])`. Of the types, those in `label_set` are kept: a mention may have none. Brackets written `-LRB-`
+    types=[["time"]])`. Of the types, those in `label_set` are kept and
+    the others counted: a mention may have none. Brackets written `-LRB-`
     and the like become round ones, as in the original. A text that does not fit the window is cut around its mention
     and counted.
 
@@ -77,13 +80,18 @@ class EntityTypingReader(Reader):
     """
 
     task: ClassVar[str] = "entity_typing"
+    min_labels: ClassVar[int] = 1  # each type is decided by itself
+    input_form: ClassVar[str | None] = '{"text": "...", "entities": [[start, end], ...]}'
     added_words: ClassVar[Mapping[str, str]] = {ENTITY_MARKERS[0]: MARKER_SOURCES[ENTITY_MARKERS[0]]}
 
     def __init__(
         self,
         *,
         tokenizer: Provided[Tokenizer],
-        label_set: Literal["coarse", "all"] | list[str] = "coarse",
+        label_set: Annotated[
+            Literal["coarse", "all"] | list[str],
+            Check(lambda value: len(value) > 0, '"coarse", "all", or a list [...] of types'),
+        ] = "coarse",
         max_sequence_length: Annotated[
             int, Check(lambda value: value > 4, "an integer above 4, as [CLS], [SEP] and the markers take four")
         ] = 512,
@@ -97,6 +105,7 @@ class EntityTypingReader(Reader):
 
     def read(self, path: str | Path) -> Iterator[EntityTypingExample]:
         kept = set(COARSE if self.label_set == "coarse" else self.label_set)
+        unseen = set(self.label_set) if isinstance(self.label_set, list) else set[str]()  # perhaps misspelt
         for record, where in json_lines(path, self.encoding):
             before = _context(record, "left_context_token", where)
             mention = get_string(record, "mention_span", where)
@@ -104,7 +113,12 @@ class EntityTypingReader(Reader):
             types = _types(record, where)
             text, span = _join(before, mention, after)
             names = types if self.label_set == "all" else [name for name in types if name in kept]
-            yield EntityTypingExample(str(record.get("annot_id", where)), text, [span], [names], where)
+            if len(names) < len(types):
+                self.dropped["types are not in label_set and were left out"] += len(types) - len(names)
+            unseen.difference_update(names)
+            yield EntityTypingExample(get_id(record, where, "annot_id"), text, [span], [names], where)
+        if unseen:
+            logger.warning("%s: no mention has the types %s of label_set", path, ", ".join(sorted(unseen)))
 
     def labels_of(self, example: EntityTypingExample) -> Iterable[str]:
         return [name for names in example.types or () for name in names]
@@ -117,8 +131,7 @@ class EntityTypingReader(Reader):
         if not isinstance(entities, list):
             raise DataError(f'{where}: "entities" must be a list of [start, end), found {describe(entities)}')
         spans = [frame.span(value, f"entities.{index}", where) for index, value in enumerate(entities)]
-        id = where if record.get("id") is None else str(record["id"])
-        return EntityTypingExample(id, frame.text, spans, None, where)
+        return EntityTypingExample(get_id(record, where), frame.text, spans, None, where)
 
     def encode(self, examples: Iterable[EntityTypingExample]) -> Sequence[EntityTypingFeatures]:
         mentions = [(example, mention) for example in examples for mention in range(len(example.spans))]

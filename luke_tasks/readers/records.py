@@ -5,14 +5,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
 from luke_tasks.errors import DataError, describe
-from luke_tasks.readers.reader import parse_json, read_text, require_strings
+from luke_tasks.readers.json_stream import JsonStream
+from luke_tasks.readers.reader import parse_json, require_strings, require_text, text_lines
 
 Record = dict[str, Any]
 Span = tuple[int, int]  # characters [start, end) of a text
@@ -36,7 +37,9 @@ class TextFrame:
 
     @classmethod
     def of_record(cls, record: Record, where: str) -> TextFrame:
-        """From `"words"` (a list of strings), or else `"text"` (a string)."""
+        """From `"words"` (a list of strings) or `"text"` (a string), not both: spans would count one or the other."""
+        if "words" in record and "text" in record:
+            raise DataError(f'{where}: "text" and "words" are both there; leave out the one that spans do not count')
         if "words" in record:
             return cls.of_words(require_strings(record["words"], where, "words"))
         if "text" not in record:
@@ -51,11 +54,15 @@ class TextFrame:
             DataError: it is no pair of integers, lies outside the text, or covers nothing but spaces.
         """
         unit, size = ("characters", len(self.text)) if self.word_offsets is None else ("words", len(self.word_offsets))
-        is_pair = isinstance(value, list | tuple) and len(value) == 2 and all(type(number) is int for number in value)
+        is_pair = (
+            isinstance(value, list | tuple)
+            and len(value) == 2
+            and all(isinstance(number, Integral) and not isinstance(number, bool) for number in value)
+        )
         if not is_pair or not 0 <= value[0] < value[1] <= size:
             raise DataError(f'{where}: "{field}": expected [start, end) in {unit}, 0 <= start < end <= {size}, found '
                             f"{describe(value)}")  # fmt: skip
-        start, end = value
+        start, end = int(value[0]), int(value[1])
         if self.word_offsets is not None:
             start, end = self.word_offsets[start][0], self.word_offsets[end - 1][1]
         if not self.text[start:end].strip():
@@ -65,14 +72,8 @@ class TextFrame:
 
 def json_lines(path: str | Path, encoding: str) -> Iterator[tuple[Record, str]]:
     """The object of each line that is not blank, with its `file:line`. Raises DataError when a line is none."""
-    text = read_text(path, encoding)
-    number = start = 0
-    while start < len(text):  # a line at a time; not splitlines(), as U+2028 and the like stand within lines
-        number += 1
-        end = text.find("\n", start)
-        end = len(text) if end < 0 else end
-        line = text[start:end].strip()
-        start = end + 1
+    for number, line in text_lines(path, encoding):
+        line = line.strip()
         if not line:
             continue
         where = f"{path}:{number}"
@@ -83,44 +84,35 @@ def json_lines(path: str | Path, encoding: str) -> Iterator[tuple[Record, str]]:
         yield parse_json(line, where), where
 
 
-def json_array(path: str | Path, encoding: str) -> Iterator[tuple[Record, str]]:
+def json_array(
+    path: str | Path, encoding: str, key: str | None = None, item: str = "record"
+) -> Iterator[tuple[Record, str]]:
     """The objects of a file that is one JSON array, one by one, each with `file: record N` (counted from 1).
 
+    No more of the file is held than one object needs.
+
+    Args:
+        key: the file is one JSON object instead, and the array is its value under this key.
+        item: what messages call an object of the array.
     Raises:
         DataError: it is no array, no JSON, or holds something else than objects.
     """
-    text = read_text(path, encoding)
-    decoder = json.JSONDecoder()
-    position = _skip_spaces(text, 0)
-    if text[position : position + 1] != "[":
-        line = text.count("\n", 0, position) + 1
-        raise DataError(f"{path}:{line}: expected one JSON array of records, [{{...}}, {{...}}], found "
-                        f"{text[position : position + 60]!r}; put the records into one array")  # fmt: skip
-    position = _skip_spaces(text, position + 1)
-    number = 0
-    while text[position : position + 1] != "]":
-        number += 1
-        where = f"{path}: record {number}"
-        try:
-            if number > 1:
-                if text[position : position + 1] != ",":
-                    raise json.JSONDecodeError("Expecting ',' delimiter", text, position)
-                position = _skip_spaces(text, position + 1)
-            record, end = decoder.raw_decode(text, position)
-            if "\\u" in text[position:end]:
-                json.dumps(record, ensure_ascii=False).encode("utf-8")
-        except json.JSONDecodeError as error:
-            raise DataError(f"{where}: no valid JSON ({error.msg} at line {error.lineno} column {error.colno}): "
-                            f"{text[error.pos : error.pos + 60]!r}; mend the file there") from None  # fmt: skip
-        except UnicodeEncodeError:
-            raise DataError(f"{where}: holds half a character (a lone \\ud800 to \\udfff): "
-                            f"{text[position : position + 60]!r}") from None  # fmt: skip
-        except (ValueError, RecursionError) as error:
-            raise DataError(f"{where}: JSON that cannot be read ({error})") from None
+    stream = JsonStream(path, encoding)
+    if key is None and stream.next_sign() != "[":
+        raise DataError(f"{path}:{stream.line}: expected one JSON array of {item}s, [{{...}}, {{...}}], found "
+                        f"{stream.following()!r}; put the {item}s into one array")  # fmt: skip
+    if key is not None:
+        stream.enter_object(key)
+        if stream.next_sign() != "[":
+            raise DataError(f'{path}:{stream.line}: "{key}" must be a JSON array of {item}s, [{{...}}, {{...}}], found '
+                            f"{stream.following()!r}")  # fmt: skip
+    for number, (record, where) in enumerate(stream.items(item), start=1):
         if not isinstance(record, dict):
-            raise DataError(f"{where}: expected a JSON object {{...}}, found {describe(record)}")
-        position = _skip_spaces(text, end)
-        yield record, f"{where} (id {record['id']})" if "id" in record else where
+            raise DataError(f"{path}: {item} {number}: expected a JSON object {{...}}, found {describe(record)}")
+        yield record, f"{where} (id {record['id']})" if record.get("id") is not None else where
+    if key is not None:
+        stream.leave_object(key)
+    stream.expect_end()
 
 
 def get(record: Record, field: str, where: str) -> Any:
@@ -130,12 +122,33 @@ def get(record: Record, field: str, where: str) -> Any:
     return record[field]
 
 
+def get_record(record: Record, field: str, where: str) -> Record:
+    """A field that must be an object."""
+    value = get(record, field, where)
+    if not isinstance(value, dict):
+        raise DataError(f'{where}: "{field}" must be a JSON object {{...}}, found {describe(value)}')
+    return value
+
+
+def get_records(record: Record, field: str, where: str) -> list[Record]:
+    """A field that must be an array of objects."""
+    value = get(record, field, where)
+    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+        raise DataError(f'{where}: "{field}" must be an array of JSON objects, found {describe(value)}')
+    return value
+
+
 def get_string(record: Record, field: str, where: str) -> str:
     """A field that must be a string which is not blank."""
     value = get(record, field, where)
     if not isinstance(value, str) or not value.strip():
         raise DataError(f'{where}: "{field}" must be a string that is not blank, found {describe(value)}')
-    return value
+    return require_text(value, where, field)
+
+
+def get_id(record: Record, where: str, field: str = "id") -> str:
+    """What a record calls itself; where it stands if it has no name."""
+    return where if record.get(field) is None else str(record[field])
 
 
 def get_integer(record: Record, field: str, where: str) -> int:
@@ -144,9 +157,3 @@ def get_integer(record: Record, field: str, where: str) -> int:
     if type(value) is not int:
         raise DataError(f'{where}: "{field}" must be an integer, found {describe(value)}')
     return value
-
-
-def _skip_spaces(text: str, position: int) -> int:
-    while text[position : position + 1] in (" ", "\n", "\r", "\t"):
-        position += 1
-    return position

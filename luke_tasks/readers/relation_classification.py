@@ -19,12 +19,13 @@ from luke_tasks.data.labels import Labels
 from luke_tasks.data.tokenizer import MASK2_ENTITY, MASK_ENTITY, Tokenizer
 from luke_tasks.errors import DataError
 from luke_tasks.readers.marked_text import MARKER_SOURCES, encode_marked
-from luke_tasks.readers.reader import Reader, read_text, require_strings
+from luke_tasks.readers.reader import Reader, require_strings, text_lines
 from luke_tasks.readers.records import (
     Record,
     Span,
     TextFrame,
     get,
+    get_id,
     get_integer,
     get_string,
     json_array,
@@ -86,7 +87,7 @@ class RelationClassificationReader(Reader):
         tokenizer: of the encoder's checkpoint.
         dataset: the format.
         restore_brackets: write TACRED's `-LRB-`, double backticks and the like as the brackets and quotes they stand
-            for, as LUKE's published TACRED code does; studio-ousia/luke's later `examples` leave them.
+            for. studio-ousia/luke leaves them, in its `examples` and in the paper's code: `false` for its models.
         max_sequence_length: word pieces of a window, special tokens and markers included.
         encoding: of the file.
 
@@ -95,6 +96,7 @@ class RelationClassificationReader(Reader):
     """
 
     task: ClassVar[str] = "relation_classification"
+    input_form: ClassVar[str | None] = '{"text": "...", "head": [start, end], "tail": [start, end]}'
     added_words: ClassVar[Mapping[str, str]] = MARKER_SOURCES
 
     def __init__(
@@ -119,7 +121,7 @@ class RelationClassificationReader(Reader):
 
     def read(self, path: str | Path) -> Iterator[RelationExample]:
         if self.dataset == "kbp37":
-            for example in _read_kbp37(path, read_text(path, self.encoding)):
+            for example in _read_kbp37(path, text_lines(path, self.encoding)):
                 if not all(example.text[start:end].strip() for start, end in (example.head, example.tail)):
                     self.dropped["sentences have no word between an entity's tags; its markers alone are read"] += 1
                 yield example
@@ -141,7 +143,7 @@ class RelationClassificationReader(Reader):
             text += " "
             head, tail = ((start, end + (end == len(frame.text))) for start, end in (head, tail))
         label = get_string(record, "relation", where)
-        return RelationExample(str(record.get("id", where)), text, head, tail, label, where)
+        return RelationExample(get_id(record, where), text, head, tail, label, where)
 
     def labels_of(self, example: RelationExample) -> Iterable[str]:
         return [example.label] if example.label is not None else []
@@ -173,8 +175,7 @@ class RelationClassificationReader(Reader):
 def _plain_example(record: Record, where: str, label: str | None) -> RelationExample:
     frame = TextFrame.of_record(record, where)
     head, tail = (frame.span(get(record, name, where), name, where) for name in ("head", "tail"))
-    id = where if record.get("id") is None else str(record["id"])
-    return RelationExample(id, frame.text, head, tail, label, where)
+    return RelationExample(get_id(record, where), frame.text, head, tail, label, where)
 
 
 def _tacred_span(record: Record, name: str, frame: TextFrame, where: str) -> Span:
@@ -187,9 +188,8 @@ def _tacred_span(record: Record, name: str, frame: TextFrame, where: str) -> Spa
     return frame.span([first, last + 1], name, where)
 
 
-def _read_kbp37(path: str | Path, text: str) -> Iterator[RelationExample]:
+def _read_kbp37(path: str | Path, numbered: Iterable[tuple[int, str]]) -> Iterator[RelationExample]:
     """From pairs of lines, the sentence and its relation; blank ones and comments (`Comment: ...`) do not count."""
-    numbered = enumerate(text.replace("\r\n", "\n").replace("\r", "\n").split("\n"), start=1)
     lines = ((number, line) for number, line in numbered if line.strip() and not line.startswith("Comment:"))
     for number, line in lines:
         where = f"{path}:{number}"

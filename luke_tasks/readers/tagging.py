@@ -125,3 +125,39 @@ def _check_closed(tags: Sequence[Tag], index: int, scheme: Scheme) -> None:
         raise DataError(f"{last.where}: {str(last)!r} is not closed: in BIOES an entity ends with 'E-{last.label}' or "
                         f"is 'S-{last.label}'; mend the tag, or set dataset_reader.iob_scheme to the file's "
                         "scheme")  # fmt: skip
+
+
+def marks_entities(tags: Iterable[str]) -> bool:
+    """Whether tags are those of a tagging scheme: each `O` or a prefix and a type, and at least one of the latter."""
+    names = set(tags)
+    return all(name == "O" or _TAG.fullmatch(name) for name in names) and bool(names - {"O"})
+
+
+def tags_of(spans: Iterable[Span], num_words: int, scheme: Literal["iob2", "io", "bioes"]) -> list[str]:
+    """The tags of `num_words` words from their entities, which must not overlap: `spans_of` the other way round."""
+    tags = ["O"] * num_words
+    for span in spans:
+        length = span.end - span.start
+        prefixes = ["I"] * length
+        if scheme != "io":
+            prefixes[0] = "B"
+        if scheme == "bioes":
+            prefixes[-1] = "E" if length > 1 else "S"
+        tags[span.start : span.end] = [f"{prefix}-{span.label}" for prefix in prefixes]
+    return tags
+
+
+def predicted_spans(tags: Sequence[str]) -> Iterator[Span]:
+    """The entities that predicted tags mark, in any scheme, by the rules of CoNLL's scorer: an entity begins with `B-`
+    or `S-`, after `E-` or `S-`, and wherever the type changes; it ends where its type does. No tag is refused."""
+    start, label = 0, ""  # of the entity that is open
+    for index, text in enumerate([*tags, "O"]):
+        tag = parse_tag(text, "")
+        if label and (tag.label != label or tag.prefix in ("B", "S")):
+            yield Span(start, index, label)
+            label = ""
+        if tag.label and not label:
+            start, label = index, tag.label
+        if label and tag.prefix in ("E", "S"):
+            yield Span(start, index + 1, label)
+            label = ""

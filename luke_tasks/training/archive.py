@@ -45,26 +45,30 @@ def write_archive(run_dir: Path) -> Path:
 
 
 @contextmanager
-def opened_archive(path: str | Path) -> Iterator[tuple[Path, Path]]:
-    """Give the directory of an archive's parts, and its weights file, for as long as the block lasts.
+def unpacked(path: str | Path) -> Iterator[Path]:
+    """Give the directory of an archive's parts for as long as the block lasts; `weights_of` checks that they are whole.
 
     Args:
-        path: a `model.tar.gz`, or the directory of a finished run.
+        path: a `model.tar.gz`, or the directory of a run.
     Raises:
-        ArchiveError: there is no such archive, it is damaged, or something is missing in it.
+        ArchiveError: there is no such archive, it is damaged, or a member would leave the directory.
     """
     path = Path(path)
     if path.is_dir():
-        _check_parts(path, path, BEST_WEIGHTS_NAME)
-        yield path, path / BEST_WEIGHTS_NAME
+        yield path
         return
     if not path.exists():
         raise ArchiveError(f"{path}: no such archive; expected a {ARCHIVE_NAME} or the directory of a run")
     with tempfile.TemporaryDirectory(prefix="luke-tasks-") as temporary:
-        directory = Path(temporary)
-        _unpack(path, directory)
-        _check_parts(path, directory, WEIGHTS_NAME)
-        yield directory, directory / WEIGHTS_NAME
+        _unpack(path, Path(temporary))
+        yield Path(temporary)
+
+
+def weights_of(path: str | Path, directory: Path) -> Path:
+    """The weights file among an archive's parts; `path` is what the user named. Raises ArchiveError when one lacks."""
+    weights = directory / (BEST_WEIGHTS_NAME if directory == Path(path) else WEIGHTS_NAME)
+    _check_parts(Path(path), directory, weights.name)
+    return weights
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -103,14 +107,14 @@ def _unpack(path: Path, directory: Path) -> None:
             tar.extractall(directory, members=members, filter="data")
     except PermissionError as error:
         raise ArchiveError(f"{path}: cannot be read: {error.strerror}") from None
+    except tarfile.FilterError as error:
+        raise ArchiveError(f"{path}: refused: a member would leave the folder, or is no file: {error}") from None
     except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
         raise ArchiveError(f"{path}: not a readable {ARCHIVE_NAME}, perhaps cut short ({error})") from None
 
 
 def _check_parts(path: Path, directory: Path, weights: str) -> None:
     missing = [part for part in (*_PARTS, weights) if not (directory / part).exists()]
-    if "weights.th" in [part.name for part in directory.iterdir()] and missing:
-        raise ArchiveError(f"{path}: an archive of AllenNLP itself (weights.th), not of luke-tasks")
     if missing and weights == BEST_WEIGHTS_NAME and (directory / "out.log").exists():
         raise ArchiveError(f"{path}: a run with no finished epoch yet (it has no {', '.join(missing)}); "
                            "finish it with `allennlp train ... --recover`")  # fmt: skip

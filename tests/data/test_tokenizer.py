@@ -15,7 +15,7 @@ from tokenizers import Tokenizer as Backend
 from transformers import AutoTokenizer
 
 from luke_tasks.data import tokenizer
-from luke_tasks.data.tokenizer import Tokenizer
+from luke_tasks.data.tokenizer import PairLayout, Tokenizer
 from luke_tasks.errors import ArchiveError, CheckpointError
 from tests.data.spm import mluke_files
 from tests.tiny import LUKE_ENTITIES, MLUKE_ENTITIES, needs_minilm, tiny_bert, tiny_luke, tiny_mluke, tiny_roberta
@@ -359,6 +359,13 @@ def test_sentencepiece_texts_are_normalised_as_words_are(tmp_path: Path) -> None
     assert own.texts_to_pieces(["  Paris   Pari ", "Paris Pari"]) == [words[0] + words[1]] * 2
 
 
+def test_a_piece_for_a_space_alone_stands_where_the_next_one_begins(tmp_path: Path) -> None:
+    own = load(mluke_files(tmp_path))
+    (pieces,) = own.texts_to_offset_pieces(["Paris  Pari"])
+    assert [own.backend.id_to_token(id) for id in pieces.ids] == ["▁Paris", "▁", "P", "a", "r", "i"]
+    assert pieces.offsets == [(0, 5), (7, 7), (7, 8), (8, 9), (9, 10), (10, 11)]
+
+
 def test_a_marker_in_a_text_is_no_marker(folders: dict[str, Path]) -> None:
     own = load(folders["luke"])
     marker = own.word_id("<ent>")
@@ -402,6 +409,12 @@ def test_pair_is_laid_out_as_the_checkpoint_does(make: Any, layout: tuple[int, i
         assert pair.word_type_ids is None
     tokenizer.save(tmp_path / "saved")
     assert Tokenizer.load(tmp_path / "saved").pair_layout == tokenizer.pair_layout
+
+
+@needs_minilm
+def test_the_pair_of_a_tokenizer_that_pads() -> None:
+    """all-MiniLM-L6-v2's pads all texts to 128 pieces, of segment 0."""
+    assert Tokenizer.from_pretrained("embedded:minilm").pair_layout == PairLayout(num_separators=1, second_type=1)
 
 
 @pytest.mark.parametrize("make", [tiny_luke, tiny_mluke, tiny_bert])

@@ -39,12 +39,26 @@ def load_model(task: str, make_head: Any, **options: Any) -> Model:
         assert file is not None
         weights = torch.load(io.BytesIO(file.read()), weights_only=True)
     ours = {
-        name.replace("feature_extractor.embedder.luke_model.", "encoder.").replace("classifier.", "head.classifier."): w
-        for name, w in weights.items()
-        if ".pooler." not in name
+        _own_name(name): tensor
+        for name, tensor in weights.items()
+        if ".pooler." not in name and not name.startswith("answer_type_classifier.")  # nothing reads or trains them
     }
     model.load_state_dict(ours)  # strict: every tensor has its place
     return model.eval()
+
+
+_OWN_PREFIXES = {
+    "feature_extractor.embedder.luke_model.": "encoder.",
+    "embedder.token_embedder_tokens.luke_model.": "encoder.",  # of question answering
+    "classifier.": "head.classifier.",
+    "span_scoring_layer.": "head.qa_outputs.",
+}
+
+
+def _own_name(name: str) -> str:
+    """What AllenNLP's tensor is called here."""
+    prefix = next((prefix for prefix in _OWN_PREFIXES if name.startswith(prefix)), "")
+    return _OWN_PREFIXES.get(prefix, "") + name.removeprefix(prefix)
 
 
 def instances(task: str, split: str) -> list[dict[str, Any]]:

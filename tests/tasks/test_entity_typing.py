@@ -193,6 +193,53 @@ def test_label_sets(tiny_luke_dir: Path, write: Callable[..., Path], label_set: 
     assert [example.types for example in examples] == [[types] for types in expected]
 
 
+def test_types_left_out_are_counted(
+    tiny_luke_dir: Path, write: Callable[..., Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    path = write(*RECORDS)
+    reader(tiny_luke_dir, label_set=["persn", "time", "artist"]).read_encoded(path)
+    assert [one.getMessage() for one in caplog.records] == [
+        f"{path}: no mention has the types persn of label_set",
+        f"{path}: 9 types are not in label_set and were left out",
+    ]
+
+
+def test_one_type(config: Path, tmp_path: Path) -> None:
+    """Which is there, or is not: something to learn."""
+    overrides = {"dataset_reader.label_set": ["person"], "trainer.num_epochs": 1}
+    assert train(config, tmp_path / "run", overrides=overrides) == 0
+    assert list(luke_tasks.load(tmp_path / "run").trained.labels) == ["person"]
+
+
+@pytest.mark.parametrize(
+    ("label_set", "message"),
+    [
+        (["persn"], "data.json: the data hold no label: nothing can be learned from them"),
+        ([], 'dataset_reader.label_set: expected "coarse", "all", or a list [...] of types, found []'),
+        ("fine", 'dataset_reader.label_set: expected "coarse", "all", or a list [...] of types, found "fine"'),
+    ],
+)
+def test_no_type(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], label_set: Any, message: str
+) -> None:
+    assert train(config, tmp_path / "run", overrides={"dataset_reader.label_set": label_set}) == 2
+    assert capsys.readouterr().err.strip().endswith(message)
+
+
+def test_thousands_of_types(config: Path, tmp_path: Path, write: Callable[..., Path], capsys: Any) -> None:
+    """A message names some of them."""
+    many = [record("[it]", f"type {number}") for number in range(100)]
+    overrides = {"dataset_reader.label_set": "all", "validation_data_path": str(write(*many, name="many.json")),
+                 "trainer.num_epochs": 1}  # fmt: skip
+    assert train(config, tmp_path / "run", overrides=overrides) == 0
+    log = capsys.readouterr().err
+    assert log.count("is in the validation or test data only") == 20
+    assert "and so are 80 more labels" in log
+    assert main(["evaluate", str(tmp_path / "run"), str(write(record("[it]", "new"), name="new.json"))]) == 2
+    assert "label 'new' is not among the model's: " in (message := capsys.readouterr().err.splitlines()[-1])
+    assert message.endswith("and 89 more; rename or remove it in the data, or train with it")
+
+
 def test_brackets(tiny_luke_dir: Path, write: Callable[..., Path]) -> None:
     example = next(reader(tiny_luke_dir).read(write(record("a -LSB- [he -LRB- it -RCB-] -RSB- .", "person"))))
     assert example.text == "a ( he ( it ) ) ."
@@ -297,9 +344,13 @@ def test_bad_input(tiny_luke_dir: Path, raw: dict[str, Any], message: str) -> No
     assert str(raised.value) == message
 
 
-def test_plain_text_needs_its_entities(tiny_luke_dir: Path) -> None:
-    with pytest.raises(DataError, match=r'^in:1: "entities" is missing; found text$'):
-        reader(tiny_luke_dir).parse_line("London is old\n", "in:1")
+@pytest.mark.parametrize("line", ["London is old", '[{"text": "London", "entities": []}]'])
+def test_plain_text_needs_its_entities(tiny_luke_dir: Path, line: str) -> None:
+    with pytest.raises(DataError) as raised:
+        reader(tiny_luke_dir).parse_line(line, "in:1")
+    assert str(raised.value) == (
+        f'in:1: expected a JSON object, {{"text": "...", "entities": [[start, end], ...]}}, found {line!r}'
+    )
 
 
 def test_an_unknown_type_at_evaluation(

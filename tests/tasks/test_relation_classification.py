@@ -14,8 +14,10 @@ from tokenizers import Tokenizer as Backend
 
 import luke_tasks
 from luke_tasks.__main__ import main
+from luke_tasks.data.labels import Labels
 from luke_tasks.data.tokenizer import Tokenizer
 from luke_tasks.errors import DataError
+from luke_tasks.heads.relation_classification import RelationHead
 from luke_tasks.readers.relation_classification import RelationClassificationReader, RelationExample
 from tests.tasks.head_check import check_head
 from tests.tiny import tiny_roberta
@@ -142,9 +144,26 @@ def test_it_learns_and_predicts(
         "head": {"text": "France", "start": 24, "end": 30}, "tail": {"text": "Paris", "start": 0, "end": 5},
     }  # fmt: skip
 
+    source = write(RECORDS[3], "Paris is the capital", name="text.jsonl")
+    assert main(["predict", str(tmp_path / "run"), str(source)]) == 2
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        f'{source}:2: expected a JSON object, {{"text": "...", "head": [start, end], "tail": [start, end]}}, found '
+        "'Paris is the capital'"
+    )
     path = write(RECORDS[0], {**RECORDS[1], "label": "per:age"}, name="bad.json")
     assert main(["evaluate", str(tmp_path / "run"), str(path)]) == 2
     assert f"{path}:2: label 'per:age' is not among the model's: " in capsys.readouterr().err
+
+
+def test_ignored_labels_are_labels(config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A relation without its direction too; the default need not be there."""
+    overrides = {"model.head.ignored_labels": ["no_relaton", "loc:capital", "Other"]}
+    assert train(config, tmp_path / "run", overrides=overrides) == 2
+    assert capsys.readouterr().err.splitlines()[-2:] == [
+        'model.head.ignored_labels: "no_relaton" is no label of the data; did you mean no_relation?',
+        'model.head.ignored_labels: "Other" is no label of the data',
+    ]
+    RelationHead(hidden_size=2, labels=Labels(["a", "b"]))
 
 
 # -- reading --------------------------------------------------------------------------------------------------------
@@ -158,6 +177,20 @@ def test_tacred(tokenizer: Tokenizer, write: Callable[..., Path]) -> None:
     assert arguments(second) == ('Acme "', ") ")  # the original keeps the space before a last marker
     (raw, _) = reader(tokenizer, "tacred", restore_brackets=False).read(path)
     assert raw.text == "She founded -LRB- `` Acme '' -RRB-"
+
+
+def test_a_record_without_a_name(tokenizer: Tokenizer, write: Callable[..., Path]) -> None:
+    path = write([{**TACRED, "id": None}])
+    (example,) = reader(tokenizer, "tacred").read(path)
+    assert example.id == example.where == f"{path}: record 1"
+
+
+def test_integers_of_numpy(tokenizer: Tokenizer) -> None:
+    example = reader(tokenizer).parse_input(
+        {"text": "a b", "head": np.array([0, 1]).tolist(), "tail": (np.int64(2), 3)}, "in"
+    )
+    assert arguments(example) == ("a", "b")
+    assert {type(number) for number in (*example.head, *example.tail)} == {int}
 
 
 def test_kbp37(tokenizer: Tokenizer, write: Callable[..., Path]) -> None:
@@ -289,6 +322,8 @@ SPAN = "expected [start, end) in characters, 0 <= start < end <= 33, found"
         ("tacred", [{"token": ["a"]}], 'FILE: record 1: "subj_start" is missing; found token'),
         ("tacred", "[1]", "FILE: record 1: expected a JSON object {...}, found 1"),
         ("tacred", "[]", "FILE: the file holds no example"),
+        ("tacred", f"[{json.dumps(TACRED)}]\n[{json.dumps(TACRED)}]", "FILE:2: the JSON has ended, but more follows: "
+         "'[{\"id\": \"t1\", \"token\": [\"She\", \"founded\", \"-LRB-\", \"``\", \"Ac'; write one JSON value a file"),
         ("tacred", '[{"id": 1}\n{"id": 2}]',
          'FILE: record 1 (id 1): "token" is missing; found id'),
         ("tacred", json.dumps([TACRED])[:-1] + '\n {"id": 2}]', "FILE: record 2: no valid JSON (Expecting ',' "
@@ -323,6 +358,8 @@ def test_bad_files(tokenizer: Tokenizer, write: Callable[..., Path], dataset: st
         ({"text": "a b", "head": [0, 1]}, 'in:1: "tail" is missing; found text, head'),
         ({"words": ["a", ""], "head": [0, 1], "tail": [1, 2]},
          'in:1: "words" must be a list of words (strings that are not blank), found ["a", ""]'),
+        ({"text": "a b", "words": ["a", "b"], "head": [0, 1], "tail": [1, 2]},
+         'in:1: "text" and "words" are both there; leave out the one that spans do not count'),
         ({"words": ["a", "b"], "head": [0, 1], "tail": [1, 3]},
          'in:1: "tail": expected [start, end) in words, 0 <= start < end <= 2, found [1, 3]'),
     ],
@@ -330,4 +367,22 @@ def test_bad_files(tokenizer: Tokenizer, write: Callable[..., Path], dataset: st
 def test_bad_input(tokenizer: Tokenizer, raw: dict[str, Any], message: str) -> None:
     with pytest.raises(DataError) as raised:
         reader(tokenizer).parse_line(json.dumps(raw), "in:1")
+    assert str(raised.value) == message
+
+
+@pytest.mark.parametrize(
+    ("raw", "message"),
+    [
+        ({"text": "a \ud800", "head": [0, 1], "tail": [0, 1]},
+         "in:1: \"text\" holds half a character (a lone \\ud800 to \\udfff): 'a \\ud800'"),
+        ({"text": "a b", "head": {1}, "tail": [0, 1]},
+         'in:1: "head": expected [start, end) in characters, 0 <= start < end <= 3, found "{1}"'),
+        ({"text": "a b", "head": (np.int64(0), np.int64(9)), "tail": [0, 1]},
+         'in:1: "head": expected [start, end) in characters, 0 <= start < end <= 3, found ["np.int64(0)", '
+         '"np.int64(9)"]'),
+    ],
+)  # fmt: skip
+def test_bad_input_from_python(tokenizer: Tokenizer, raw: dict[str, Any], message: str) -> None:
+    with pytest.raises(DataError) as raised:
+        reader(tokenizer).parse_input(raw, "in:1")
     assert str(raised.value) == message

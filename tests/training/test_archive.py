@@ -108,7 +108,7 @@ def test_a_run_without_a_finished_epoch(
     )
 
 
-def test_an_archive_of_allennlp_itself(
+def test_a_broken_archive_of_allennlp(
     tmp_path: Path, ner_files: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "model.tar.gz"
@@ -116,7 +116,7 @@ def test_an_archive_of_allennlp_itself(
         for name in ("config.json", "weights.th"):
             tar.addfile(tarfile.TarInfo(name), io.BytesIO())
     assert error_of(capsys, "evaluate", str(path), ner_files["valid"]) == (
-        f"{path}: an archive of AllenNLP itself (weights.th), not of luke-tasks"
+        f"{path}: an archive of AllenNLP without vocabulary; it is not complete"
     )
 
 
@@ -127,7 +127,7 @@ def test_members_that_would_leave_the_folder(
     with tarfile.open(path, "w:gz") as tar:
         tar.addfile(tarfile.TarInfo("../escaped.txt"), io.BytesIO())
     message = error_of(capsys, "evaluate", str(path), ner_files["valid"])
-    assert message.startswith(f"{path}: not a readable model.tar.gz, perhaps cut short (")
+    assert message.startswith(f"{path}: refused: a member would leave the folder, or is no file: ")
     assert "escaped.txt" in message
     assert not (tmp_path.parent / "escaped.txt").exists()
 

@@ -1,0 +1,22 @@
+"""The folder an export is written to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from luke_tasks.errors import LukeTasksError
+
+_MARKS = ("tokenizer_config.json", "model.onnx")  # an export has one of them; a run of this project has neither
+
+
+def check_free(out: Path, *, force: bool) -> None:
+    """Raises LukeTasksError when `out` holds anything that `force` does not allow to replace."""
+    if out.exists() and not out.is_dir():
+        raise LukeTasksError(f"{out}: is a file; expected a folder to write to")
+    if not out.is_dir() or not any(out.iterdir()):
+        return
+    if not force:
+        raise LukeTasksError(f"{out}: the directory is not empty; -f replaces the export in it, or choose another")
+    if not any((out / name).exists() for name in _MARKS):
+        raise LukeTasksError(f"{out}: does not look like an export (neither {' nor '.join(_MARKS)} is in it), and is "
+                             "not replaced; choose another")  # fmt: skip
