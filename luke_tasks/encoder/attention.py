@@ -10,10 +10,15 @@ Shapes: B windows, W word pieces, E entities, H heads, D hidden size, d = D / H.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
+
+from luke_tasks.encoder.fused_attention import merged_attention
+from luke_tasks.errors import LukeTasksError
+
+AttentionChoice = Literal["auto", "fused", "eager"]
 
 
 class Queries(NamedTuple):
@@ -55,6 +60,29 @@ def _mixture(scores: Tensor, values: Tensor, key_mask: Tensor, dropout: float) -
     return probabilities @ values  # (B, H, W+E, d)
 
 
+def fused_entity_aware_attention(
+    queries: Queries, keys: Tensor, values: Tensor, key_mask: Tensor, dropout: float
+) -> Tensor:
+    """`entity_aware_attention` through the fused kernel; `dropout` must be 0."""
+    words = queries.w2w.size(2)
+    bias = _bias(key_mask, keys.dtype)
+    word_rows = merged_attention(queries.w2w, queries.w2e, keys, values, bias, words)  # (B, H, W, d)
+    entity_rows = merged_attention(queries.e2w, queries.e2e, keys, values, bias, words)  # (B, H, E, d)
+    return torch.cat([word_rows, entity_rows], dim=2)
+
+
+def fused_plain_attention(query: Tensor, keys: Tensor, values: Tensor, key_mask: Tensor, dropout: float) -> Tensor:
+    """`plain_attention` through the fused kernel."""
+    bias = _bias(key_mask, keys.dtype)
+    return nn.functional.scaled_dot_product_attention(query, keys, values, attn_mask=bias, dropout_p=dropout)
+
+
+def _bias(key_mask: Tensor, dtype: torch.dtype) -> Tensor:
+    """(B, 1, 1, W+E), added to the scores; the least finite number, as in `_mixture`."""
+    bias = torch.zeros(key_mask.shape, dtype=dtype, device=key_mask.device)
+    return bias.masked_fill_(~key_mask, torch.finfo(dtype).min)[:, None, None, :]
+
+
 class SelfAttention(nn.Module):
     """The projections around the attention function; the parameters bear the published checkpoints' names.
 
@@ -62,10 +90,16 @@ class SelfAttention(nn.Module):
         hidden_size: D. num_heads: H, which divides it.
         entity_aware: whether the three queries besides `query` exist.
         dropout: share of attention probabilities dropped in training.
+        attention: `eager` holds all scores and is the reference; `fused` never does, and gives the same numbers but for
+            rounding; `auto` is fused where it can be: on the CPU, without dropout.
     """
 
-    def __init__(self, *, hidden_size: int, num_heads: int, entity_aware: bool, dropout: float) -> None:
+    def __init__(
+        self, *, hidden_size: int, num_heads: int, entity_aware: bool, dropout: float,
+        attention: AttentionChoice = "auto",
+    ) -> None:  # fmt: skip
         super().__init__()
+        self.attention = attention
         self.num_heads = num_heads
         self.entity_aware = entity_aware
         self.dropout = dropout
@@ -89,10 +123,20 @@ class SelfAttention(nn.Module):
                 e2w=self._heads(self.e2w_query(entity_hidden)),
                 e2e=self._heads(self.e2e_query(entity_hidden)),
             )
-            mixed = entity_aware_attention(queries, keys, values, key_mask, dropout)  # (B, H, W+E, d)
+            function = fused_entity_aware_attention if self._is_fused(hidden, dropout) else entity_aware_attention
+            mixed = function(queries, keys, values, key_mask, dropout)  # (B, H, W+E, d)
         else:
-            mixed = plain_attention(self._heads(self.query(hidden)), keys, values, key_mask, dropout)
+            plain = fused_plain_attention if self._is_fused(hidden, dropout) else plain_attention
+            mixed = plain(self._heads(self.query(hidden)), keys, values, key_mask, dropout)
         return mixed.transpose(1, 2).flatten(2)  # (B, W+E, D)
 
     def _heads(self, projected: Tensor) -> Tensor:
         return projected.unflatten(2, (self.num_heads, -1)).transpose(1, 2)  # (B, N, D) to (B, H, N, d)
+
+    def _is_fused(self, hidden: Tensor, dropout: float) -> bool:
+        """Whether the fused kernel is used. Raises LukeTasksError when it is asked for and cannot be."""
+        obstacles = {"dropout of attention probabilities": dropout > 0, "a GPU": hidden.device.type != "cpu"}
+        found = [name for name, stands in obstacles.items() if stands]
+        if found and self.attention == "fused":
+            raise LukeTasksError(f'model.encoder.attention: "fused" does not go with {" or ".join(found)}; use "auto"')
+        return not found and self.attention != "eager"

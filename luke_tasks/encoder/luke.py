@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from luke_tasks.data.batch import Batch
 from luke_tasks.data.hub import SPECIAL_ENTITIES, checkpoint_dir
-from luke_tasks.encoder.attention import SelfAttention
+from luke_tasks.encoder.attention import AttentionChoice, SelfAttention
 from luke_tasks.encoder.encoder import EmbeddingTables, Encoder, EncoderOutput, Pooler
 from luke_tasks.encoder.pretrained import LukeConfig, read_config, read_weights, write_config
 from luke_tasks.errors import CheckpointError, DataError
@@ -115,11 +115,12 @@ class Residual(nn.Module):
 class AttentionBlock(nn.Module):
     """Self-attention with its residual."""
 
-    def __init__(self, config: LukeConfig) -> None:
+    def __init__(self, config: LukeConfig, attention: AttentionChoice) -> None:
         super().__init__()
         self.self = SelfAttention(
             hidden_size=config.hidden_size, num_heads=config.num_attention_heads,
             entity_aware=config.use_entity_aware_attention, dropout=config.attention_probs_dropout_prob,
+            attention=attention,
         )  # fmt: skip
         self.output = Residual(config, in_size=config.hidden_size)
 
@@ -144,9 +145,9 @@ class Intermediate(nn.Module):
 class Layer(nn.Module):
     """Attention, then feed-forward, over words and entities together."""
 
-    def __init__(self, config: LukeConfig) -> None:
+    def __init__(self, config: LukeConfig, attention: AttentionChoice) -> None:
         super().__init__()
-        self.attention = AttentionBlock(config)
+        self.attention = AttentionBlock(config, attention)
         self.intermediate = Intermediate(config)
         self.output = Residual(config, in_size=config.intermediate_size)
 
@@ -158,9 +159,9 @@ class Layer(nn.Module):
 class Layers(nn.Module):
     """The stack of layers; a module of its own because checkpoints name it `encoder.layer`."""
 
-    def __init__(self, config: LukeConfig) -> None:
+    def __init__(self, config: LukeConfig, attention: AttentionChoice) -> None:
         super().__init__()
-        self.layer = nn.ModuleList([Layer(config) for _ in range(config.num_hidden_layers)])
+        self.layer = nn.ModuleList([Layer(config, attention) for _ in range(config.num_hidden_layers)])
 
     def forward(self, hidden: Tensor, key_mask: Tensor, words: int) -> Tensor:
         for layer in self.layer:
@@ -174,13 +175,13 @@ class LukeEncoder(Encoder):
 
     Args:
         config: the numbers of the model.
-        attention: how attention is computed; `eager` is the reference.
+        attention: how attention is computed, see `SelfAttention`.
         pooler: whether to keep the checkpoint's pooler; off where the head does not read it: it would get no gradient.
     """
 
     has_entities = True
 
-    def __init__(self, *, config: LukeConfig, attention: Literal["eager"] = "eager", pooler: bool = False) -> None:
+    def __init__(self, *, config: LukeConfig, attention: AttentionChoice = "auto", pooler: bool = False) -> None:
         super().__init__()
         self.config = config
         self.attention = attention
@@ -189,7 +190,7 @@ class LukeEncoder(Encoder):
         self.max_word_length = config.max_position_embeddings - config.pad_token_id - 1
         self.embeddings = WordEmbeddings(config)
         self.entity_embeddings = EntityEmbeddings(config)
-        self.encoder = Layers(config)
+        self.encoder = Layers(config, attention)
         self.pooler = Pooler(config.hidden_size) if pooler else None
         self.initialise()
 
@@ -200,7 +201,7 @@ class LukeEncoder(Encoder):
         pretrained: str,
         use_entity_aware_attention: bool | None = None,
         entities: Literal["all", "special"] = "all",
-        attention: Literal["eager"] = "eager",
+        attention: AttentionChoice = "auto",
         dropout: Fraction | None = None,
         load_weights: Provided[bool] = True,
         pooler: Provided[bool] = False,
@@ -212,7 +213,8 @@ class LukeEncoder(Encoder):
             use_entity_aware_attention: by default as the checkpoint's config says; a fresh LUKE has it.
             entities: `special` keeps the embeddings of `[PAD]`, `[UNK]`, `[MASK]` and `[MASK2]` only, as ids 0 to 3 in
                 this order: half a gigabyte less for LUKE, and enough for every task that names no entity.
-            attention: how attention is computed.
+            attention: how attention is computed; `eager` is the reference, `fused` faster and smaller, `auto` takes
+                what the device and the dropout allow.
             dropout: of hidden vectors and of attention probabilities; by default as the checkpoint's config says.
             load_weights: False builds from `config.json` alone, with random weights.
             pooler: whether the head reads the pooled vector. A checkpoint without a pooler gets a new one.

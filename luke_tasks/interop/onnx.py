@@ -29,6 +29,7 @@ from torch.export import Dim
 
 from luke_tasks.data.batch import Batch
 from luke_tasks.data.tokenizer import MASK_ENTITY
+from luke_tasks.encoder.attention import SelfAttention
 from luke_tasks.errors import ArchiveError, ExportError, LukeTasksError
 from luke_tasks.files import write_json
 from luke_tasks.heads.head import Model
@@ -112,6 +113,9 @@ class Graph(nn.Module):
         super().__init__()
         self.model = model
         self.inputs = inputs
+        for module in model.modules():
+            if isinstance(module, SelfAttention):
+                module.attention = "eager"  # ONNX has no operator for the fused one
 
     def forward(self, *tensors: Tensor) -> Tensor:
         """From `inputs`, int64, masks too, to logits: (B, C), or (B, E, C) for NER."""
