@@ -18,8 +18,8 @@ import torch
 from torch import Tensor
 
 from luke_tasks.data.hub import SPECIAL_ENTITIES, read_entity_vocab, read_json
+from luke_tasks.data.published_tokenizer import SENTENCEPIECE_FILE
 from luke_tasks.data.sentencepiece import SentencePieceModel
-from luke_tasks.data.tokenizer import SENTENCEPIECE_FILE
 from luke_tasks.encoder.weights import Weights
 from luke_tasks.errors import CheckpointError
 from luke_tasks.files import write_json

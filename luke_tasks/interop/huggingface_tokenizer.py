@@ -18,13 +18,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from luke_tasks.data.published_tokenizer import ENTITY_MARKERS, SENTENCEPIECE_FILE
 from luke_tasks.data.sentencepiece import FAIRSEQ_PIECES, SentencePieceModel
 from luke_tasks.data.tokenizer import (
-    ENTITY_MARKERS,
     MASK2_ENTITY,
     MASK_ENTITY,
     PAD_ENTITY,
-    SENTENCEPIECE_FILE,
     UNKNOWN_ENTITY,
     Tokenizer,
 )

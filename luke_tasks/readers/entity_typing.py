@@ -17,7 +17,8 @@ import numpy as np
 
 from luke_tasks.data.features import Features, IntArray
 from luke_tasks.data.labels import Labels
-from luke_tasks.data.tokenizer import ENTITY_MARKERS, MASK_ENTITY, Tokenizer
+from luke_tasks.data.published_tokenizer import ENTITY_MARKERS
+from luke_tasks.data.tokenizer import MASK_ENTITY, Tokenizer
 from luke_tasks.errors import DataError, describe
 from luke_tasks.readers.marked_text import MARKER_SOURCES, encode_marked
 from luke_tasks.readers.reader import Reader

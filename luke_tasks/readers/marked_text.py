@@ -19,7 +19,8 @@ from itertools import islice, pairwise
 import numpy as np
 
 from luke_tasks.data.features import IntArray
-from luke_tasks.data.tokenizer import ENTITY_MARKERS, Tokenizer
+from luke_tasks.data.published_tokenizer import ENTITY_MARKERS
+from luke_tasks.data.tokenizer import Tokenizer
 from luke_tasks.readers.records import Span
 
 MARKER_SOURCES: Mapping[str, str] = dict(zip(ENTITY_MARKERS, "@#", strict=True))  # as LUKE's own rows began

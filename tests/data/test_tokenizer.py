@@ -14,8 +14,9 @@ import pytest
 from tokenizers import Tokenizer as Backend
 from transformers import AutoTokenizer
 
-from luke_tasks.data import tokenizer
-from luke_tasks.data.tokenizer import PairLayout, Tokenizer
+from luke_tasks.data import published_tokenizer, tokenizer
+from luke_tasks.data.published_tokenizer import PairLayout
+from luke_tasks.data.tokenizer import Tokenizer
 from luke_tasks.errors import ArchiveError, CheckpointError
 from tests.data.spm import mluke_files
 from tests.tiny import LUKE_ENTITIES, MLUKE_ENTITIES, needs_minilm, tiny_bert, tiny_luke, tiny_mluke, tiny_roberta
@@ -326,7 +327,7 @@ def test_a_tokenizer_of_another_checkpoint(folders: dict[str, Path], tmp_path: P
 def test_a_sentencepiece_model_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """CamemBERT's numbering is its own; `transformers` knows it, and needs the library for it."""
     folder = mluke_files(tmp_path, tokenizer_class="CamembertTokenizer", model_type="camembert")
-    monkeypatch.setattr(tokenizer, "find_spec", lambda name: None)
+    monkeypatch.setattr(published_tokenizer, "find_spec", lambda name: None)
     assert failure(folder) == (
         "DIR: holds a SentencePiece model but no tokenizer.json; put the published one beside it, or `pip install "
         "sentencepiece`"

@@ -10,7 +10,8 @@ from typing import Any
 from tokenizers import Regex, models, pre_tokenizers
 from tokenizers import Tokenizer as Backend
 
-from luke_tasks.data.tokenizer import SpecialTokens, Tokenizer
+from luke_tasks.data.published_tokenizer import SpecialTokens
+from luke_tasks.data.tokenizer import Tokenizer
 from luke_tasks.readers.conll_span import ConllSpanReader, NerFeatures
 
 CLS, PAD, SEP, UNKNOWN, MASK = range(5)
