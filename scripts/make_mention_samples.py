@@ -10,7 +10,6 @@ some for test.jsonl. The output depends on SEED and data/ner/source alone. Stand
 
 from __future__ import annotations
 
-import argparse
 import json
 import random
 import sys
@@ -20,6 +19,7 @@ from typing import Any
 
 from make_ner_sample import DATA as NER
 from make_ner_sample import Cast, Names, Sentence, make_corpus, read_names, realise, spans
+from sample_files import parser, write_or_check
 
 DATA = NER.parent
 SEED = 31
@@ -209,18 +209,8 @@ def to_lines(records: list[Record]) -> str:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--check", action="store_true", help="compare with the files on disk, write nothing")
-    check = parser.parse_args().check
-    differ = []
-    for path, content in make_files().items():
-        if check and (not path.exists() or path.read_bytes() != content.encode("utf-8")):
-            differ.append(str(path))
-        elif not check:
-            path.parent.mkdir(exist_ok=True)
-            path.write_bytes(content.encode("utf-8"))
-    print("\n".join(f"{path}: not what would be written" for path in differ) or "the files are up to date")
-    return 1 if differ else 0
+    """Write, or compare."""
+    return write_or_check(make_files(), check=parser(__doc__).parse_args().check)
 
 
 if __name__ == "__main__":

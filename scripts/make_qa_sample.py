@@ -11,7 +11,6 @@ and test.json. The output depends on SEED and these two files alone. Standard li
 
 from __future__ import annotations
 
-import argparse
 import json
 import random
 import sys
@@ -21,6 +20,7 @@ from typing import Any
 
 from make_ner_sample import DATA as NER
 from make_ner_sample import read_names
+from sample_files import parser, write_or_check
 
 DATA = NER.parent / "question_answering"
 SEED = 47
@@ -147,18 +147,8 @@ def make_files() -> dict[Path, str]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--check", action="store_true", help="compare with the files on disk, write nothing")
-    check = parser.parse_args().check
-    differ = []
-    for path, content in make_files().items():
-        if check and (not path.exists() or path.read_bytes() != content.encode("utf-8")):
-            differ.append(str(path))
-        elif not check:
-            path.parent.mkdir(exist_ok=True)
-            path.write_bytes(content.encode("utf-8"))
-    print("\n".join(f"{path}: not what would be written" for path in differ) or "the files are up to date")
-    return 1 if differ else 0
+    """Write, or compare."""
+    return write_or_check(make_files(), check=parser(__doc__).parse_args().check)
 
 
 if __name__ == "__main__":

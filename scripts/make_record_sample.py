@@ -12,7 +12,6 @@ library only.
 
 from __future__ import annotations
 
-import argparse
 import json
 import random
 import re
@@ -22,6 +21,7 @@ from typing import Any
 
 from make_ner_sample import CHOICE, Cast, Names, read_names, value
 from make_ner_sample import DATA as NER
+from sample_files import parser, write_or_check
 
 DATA = NER.parent / "record"
 SEED = 47
@@ -318,23 +318,15 @@ def baseline(content: str) -> str:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--check", action="store_true", help="compare with the files on disk, write nothing")
-    parser.add_argument("--baseline", action="store_true", help="print sizes and the random baseline, write nothing")
-    args = parser.parse_args()
+    """Write, compare, or describe."""
+    options = parser(__doc__)
+    options.add_argument("--baseline", action="store_true", help="print sizes and the random baseline, write nothing")
+    args = options.parse_args()
     files = make_files()
     if args.baseline:
         print("\n".join(f"{path.name}: {baseline(content)}" for path, content in files.items()))
         return 0
-    differ = []
-    for path, content in files.items():
-        if args.check and (not path.exists() or path.read_bytes() != content.encode("utf-8")):
-            differ.append(str(path))
-        elif not args.check:
-            path.parent.mkdir(exist_ok=True)
-            path.write_bytes(content.encode("utf-8"))
-    print("\n".join(f"{path}: not what would be written" for path in differ) or "the files are up to date")
-    return 1 if differ else 0
+    return write_or_check(files, check=args.check)
 
 
 if __name__ == "__main__":

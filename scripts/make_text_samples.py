@@ -10,13 +10,14 @@ test. The output depends on SEED alone. Standard library only.
 
 from __future__ import annotations
 
-import argparse
 import json
 import random
 import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+
+from sample_files import parser, write_or_check
 
 DATA = Path(__file__).resolve().parent.parent / "data"
 SEED = 47
@@ -218,18 +219,8 @@ def make_files() -> dict[Path, str]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--check", action="store_true", help="compare with the files on disk, write nothing")
-    check = parser.parse_args().check
-    differ = []
-    for path, content in make_files().items():
-        if check and (not path.exists() or path.read_bytes() != content.encode("utf-8")):
-            differ.append(str(path))
-        elif not check:
-            path.parent.mkdir(exist_ok=True)
-            path.write_bytes(content.encode("utf-8"))
-    print("\n".join(f"{path}: not what would be written" for path in differ) or "the files are up to date")
-    return 1 if differ else 0
+    """Write, or compare."""
+    return write_or_check(make_files(), check=parser(__doc__).parse_args().check)
 
 
 if __name__ == "__main__":
