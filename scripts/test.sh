@@ -20,4 +20,5 @@ export PATH="$PWD/.venv/bin:$PATH"
 step ruff check .
 step ruff format --check .
 step mypy luke_tasks scripts
-step pytest -q "$@"
+export OMP_NUM_THREADS=1 # one test a core, each with one thread
+step pytest -q -n auto --dist worksteal "$@"
