@@ -25,8 +25,8 @@ CONFIGS = "Published configs, beside ones written here"
 GROUPS = {  # heading → the tests below it
     "Heads, beside `transformers`": ["tests/parity/test_transformers_heads.py"],
     "Checkpoints of Hugging Face, read": ["tests/interop/test_huggingface_load.py"],
-    "Checkpoints of Hugging Face, written": ["tests/interop/test_huggingface_export.py"],
-    "ONNX": ["tests/interop/test_onnx.py"],
+    "Checkpoints of Hugging Face, written": ["tests/exports/test_huggingface.py"],
+    "ONNX": ["tests/exports/test_onnx.py"],
     CONFIGS: ["tests/interop/test_upstream_config.py::"
         "test_a_published_config_is_the_same_experiment_as_one_written_here",
         "tests/interop/test_upstream_config.py::test_the_published_files_themselves"],

@@ -10,8 +10,8 @@ from types import ModuleType
 
 from luke_tasks.commands._logging import log_to_terminal
 from luke_tasks.errors import LukeTasksError
+from luke_tasks.exports.output import check_free
 from luke_tasks.files import new_directory
-from luke_tasks.interop.output import check_free
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _to_huggingface(args: argparse.Namespace) -> int:
-    from luke_tasks.interop import hub_upload, huggingface_export, model_card
+    from luke_tasks.exports import hub_upload, huggingface, model_card
     from luke_tasks.trained import load_trained
 
     out = Path(args.out)
@@ -50,12 +50,12 @@ def _to_huggingface(args: argparse.Namespace) -> int:
     trained = load_trained(
         args.archive, overrides=args.overrides, include_packages=args.include_package, weights_file=args.weights_file
     )
-    kind = huggingface_export.head_class(trained)
+    kind = huggingface.head_class(trained)
     metrics = {}
     if not args.overrides and not args.weights_file:  # with either, they would be another model's
         metrics = model_card.read_metrics(Path(args.archive), trained.config.resolved)
     card = model_card.model_card(trained, kind, name=args.push_to_hub or out.name, metrics=metrics)
-    huggingface_export.export(trained, out, card=card, force=args.force)
+    huggingface.export(trained, out, card=card, force=args.force)
     print(f"{out}: {kind.name}" + (f", labels: {', '.join(trained.labels)}" if trained.labels else ""))
     if args.push_to_hub:
         print(hub_upload.upload(out, args.push_to_hub, private=args.private))
@@ -63,13 +63,13 @@ def _to_huggingface(args: argparse.Namespace) -> int:
 
 
 def _to_lite(args: argparse.Namespace) -> int:
-    from luke_tasks.interop import lite
+    from luke_tasks.exports import lite
 
     return _fill(lite, args)
 
 
 def _to_onnx(args: argparse.Namespace) -> int:
-    from luke_tasks.interop import onnx
+    from luke_tasks.exports import onnx
 
     return _fill(onnx, args)
 

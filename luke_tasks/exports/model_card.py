@@ -9,8 +9,8 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from luke_tasks import __version__
+from luke_tasks.exports.huggingface_tokenizer import MLUKE, TAKES_ENTITIES, class_of
 from luke_tasks.interop.huggingface import HeadClass
-from luke_tasks.interop.huggingface_tokenizer import MLUKE, TAKES_ENTITIES, class_of
 
 if TYPE_CHECKING:
     from luke_tasks.trained import Trained

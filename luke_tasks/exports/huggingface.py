@@ -18,11 +18,11 @@ from torch import Tensor, nn
 
 from luke_tasks.encoder.luke import LukeEncoder
 from luke_tasks.errors import LukeTasksError
+from luke_tasks.exports.huggingface_tokenizer import LUKE, class_of, write_tokenizer
+from luke_tasks.exports.output import check_free
 from luke_tasks.files import new_directory, write_json
 from luke_tasks.heads.head import Head
 from luke_tasks.interop.huggingface import BY_HEAD, CONFIG_KEY, HeadClass
-from luke_tasks.interop.huggingface_tokenizer import LUKE, class_of, write_tokenizer
-from luke_tasks.interop.output import check_free
 from luke_tasks.readers.marked_text import MARKER_SOURCES
 
 if TYPE_CHECKING:

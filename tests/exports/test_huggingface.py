@@ -18,9 +18,9 @@ from luke_tasks.__main__ import main
 from luke_tasks.data.loader import collate
 from luke_tasks.errors import LukeTasksError
 from luke_tasks.experiment import build, read_config
-from luke_tasks.interop import huggingface_export
-from luke_tasks.interop.huggingface_export import fold_bias
-from luke_tasks.interop.model_card import without_local_paths
+from luke_tasks.exports import huggingface
+from luke_tasks.exports.huggingface import fold_bias
+from luke_tasks.exports.model_card import without_local_paths
 from luke_tasks.trained import Trained, load_trained
 from tests.interop.checkpoints import (
     CHOICES,
@@ -194,7 +194,7 @@ def test_bias_that_cannot_be_folded(gamma: Tensor, beta: Tensor) -> None:
 
 def test_pairs_without_bias(tmp_path: Path) -> None:
     trained = untrained(tmp_path, PAIR, tiny_luke(tmp_path / "luke"), **{"model.head.bias": False})
-    huggingface_export.export(trained, tmp_path / "out", card="")
+    huggingface.export(trained, tmp_path / "out", card="")
     _, features = trained.reader.read_encoded(data_file(tmp_path, PAIR))
     batch = collate(features, pad_id=trained.pad_id, labels=None)
     with torch.inference_mode():
@@ -220,7 +220,7 @@ def test_problem_types(tmp_path: Path, problem_type: str, golds: list[Any]) -> N
     config = read_config(path, json.dumps({**changes, "trainer.validation_metric": metric}))
     built = build(config)
     trained = Trained(config, config.parts.dataset_reader.build(tokenizer=built.tokenizer), built.labels, built.model)
-    huggingface_export.export(trained, tmp_path / "out", card="")
+    huggingface.export(trained, tmp_path / "out", card="")
     again = load_trained(tmp_path / "out")
     assert again.config.resolved["model"]["head"]["problem_type"] == problem_type
     assert again.labels == built.labels
@@ -252,7 +252,7 @@ def test_problem_types(tmp_path: Path, problem_type: str, golds: list[Any]) -> N
 def test_features(tmp_path: Path, architecture: str, overrides: dict[str, Any], expected: str) -> None:
     trained = untrained(tmp_path, architecture, tiny_luke(tmp_path / "luke"), **overrides)
     with pytest.raises(LukeTasksError) as raised:
-        huggingface_export.export(trained, tmp_path / "out", card="")
+        huggingface.export(trained, tmp_path / "out", card="")
     assert str(raised.value) == expected
     assert not (tmp_path / "out").exists()
 
@@ -261,7 +261,7 @@ def test_baseline(tmp_path: Path) -> None:
     overrides = {"model.encoder.type": "transformer", "model.head.features": "token"}
     trained = untrained(tmp_path, NER, tiny_roberta(tmp_path / "roberta"), **overrides)
     with pytest.raises(LukeTasksError) as raised:
-        huggingface_export.export(trained, tmp_path / "out", card="")
+        huggingface.export(trained, tmp_path / "out", card="")
     expected = 'model.encoder.type "transformer": only the encoder "luke" can be exported to Hugging Face'
     assert str(raised.value) == expected
 

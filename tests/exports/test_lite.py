@@ -22,7 +22,7 @@ from luke_tasks.errors import ConfigError, Fault
 from luke_tasks.interop import lite as lite_export
 from luke_tasks.readers.conll_span import ConllSpanReader
 from luke_tasks.trained import load_trained
-from tests.interop.small_runs import PAIR, relation_run
+from tests.exports.small_runs import PAIR, relation_run
 from tests.tiny import LUKE_ENTITIES, MLUKE_ENTITIES, tiny_bert, tiny_luke, tiny_mluke, tiny_roberta
 from tests.training.runs import train
 

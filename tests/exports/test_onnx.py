@@ -19,7 +19,7 @@ from luke_tasks.data.loader import collate
 from luke_tasks.data.tokenizer import Tokenizer
 from luke_tasks.interop import onnx as onnx_export
 from luke_tasks.trained import Trained, load_trained
-from tests.interop.small_runs import MENTIONS, PAIRS, relation_run, typing_run
+from tests.exports.small_runs import MENTIONS, PAIRS, relation_run, typing_run
 from tests.tiny import tiny_luke, tiny_roberta
 from tests.training.runs import train
 

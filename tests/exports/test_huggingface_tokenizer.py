@@ -13,7 +13,7 @@ import transformers
 
 from luke_tasks.data.sentencepiece import SentencePieceModel
 from luke_tasks.data.tokenizer import Tokenizer
-from luke_tasks.interop.huggingface_tokenizer import class_of, write_tokenizer
+from luke_tasks.exports.huggingface_tokenizer import class_of, write_tokenizer
 from luke_tasks.readers.marked_text import MARKER_SOURCES
 from tests.data.spm import mluke_files, model_bytes, trained
 from tests.tiny import LUKE_ENTITIES, TEXT, tiny_bert, tiny_luke, tiny_mluke, tiny_roberta
