@@ -19,7 +19,7 @@ from luke_tasks.data.loader import collate
 from luke_tasks.data.tokenizer import Tokenizer
 from luke_tasks.encoder.luke import LukeEncoder
 from luke_tasks.errors import ConfigError, Fault
-from luke_tasks.interop import lite as lite_export
+from luke_tasks.exports import lite as lite_export
 from luke_tasks.readers.conll_span import ConllSpanReader
 from luke_tasks.trained import load_trained
 from tests.exports.small_runs import PAIR, relation_run

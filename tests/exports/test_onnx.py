@@ -17,7 +17,7 @@ from luke_tasks.data.batch import Batch
 from luke_tasks.data.labels import Labels
 from luke_tasks.data.loader import collate
 from luke_tasks.data.tokenizer import Tokenizer
-from luke_tasks.interop import onnx as onnx_export
+from luke_tasks.exports import onnx as onnx_export
 from luke_tasks.trained import Trained, load_trained
 from tests.exports.small_runs import MENTIONS, PAIRS, relation_run, typing_run
 from tests.tiny import tiny_luke, tiny_roberta
