@@ -5,4 +5,6 @@
 //
 // Its baseline is open_entity_baseline.jsonnet.
 local mentions = import "../lib/mentions.libsonnet";
-mentions.entity_typing + mentions.small({ type: "luke" }, "entity")
+mentions.entity_typing + mentions.small({ type: "luke" }, "entity") + {
+  trainer+: { num_epochs: 3 },  // as the paper
+}
