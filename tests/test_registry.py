@@ -158,7 +158,7 @@ def test_missing_package(name: str, folder: Path) -> None:
         ("import no_such_dependency", "1: ModuleNotFoundError: No module named 'no_such_dependency'"),
         ("from json import no_such_name", "1: ImportError: cannot import name 'no_such_name' from 'json' "),
         ("x = (1,\n", "1: SyntaxError: '(' was never closed "),
-        ("import sys\nsys.exit(3)", "2: SystemExit: 3"),
+        ("import sys\nraise SystemExit(3)", "2: SystemExit: 3"),
         ("class Odd(BaseException): pass\nimport json\njson.loads('')", "json/decoder.py:"),
     ],
 )
