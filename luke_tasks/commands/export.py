@@ -10,7 +10,7 @@ from types import ModuleType
 
 from luke_tasks.commands._logging import log_to_terminal
 from luke_tasks.errors import LukeTasksError
-from luke_tasks.exports.output import check_free
+from luke_tasks.exports.output import check_apart, check_free
 from luke_tasks.files import new_directory
 
 
@@ -77,6 +77,7 @@ def _to_onnx(args: argparse.Namespace) -> int:
 def _fill(module: ModuleType, args: argparse.Namespace) -> int:
     """Write what `module.export` makes, in one step, and print what it says of it."""
     out = Path(args.out)
+    check_apart(args.archive, out)
     with new_directory(out) as partial:
         report = module.export(
             args.archive, partial, overrides=args.overrides, include_packages=args.include_package,

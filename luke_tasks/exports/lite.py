@@ -8,9 +8,10 @@ entity gets the same logits. It is what `entities: "special"` does when a traini
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import save_file
@@ -24,12 +25,15 @@ from luke_tasks.errors import ArchiveError, ConfigError
 from luke_tasks.experiment import write_run_files
 from luke_tasks.experiment_config import CheckedConfig, check_config
 from luke_tasks.files import replacing, write_json
+from luke_tasks.interop.huggingface import CONFIG_KEY
 from luke_tasks.trained import Trained, load_trained
 from luke_tasks.training.archive import BEST_WEIGHTS_NAME, write_archive
 from luke_tasks.training.checkpoint import save_weights
 
 SPECIAL_IDS = {entity: index for index, entity in enumerate(SPECIAL_ENTITIES)}
 MASKED_LM = "LukeForMaskedLM"  # its heads predict words and entities; the second cannot go without their embeddings
+_NAMES_ENTITIES = ("its dataset_reader names entities, whose embeddings a lite model has not; only models of tasks "
+                   "with [MASK] entities can be cut")  # fmt: skip
 
 
 def export(
@@ -45,11 +49,12 @@ def export(
     Args:
         archive: a `model.tar.gz` or a run's directory, of which `out` becomes a run's directory with its own
             `model.tar.gz`; or a LUKE checkpoint (a folder or a hub name), of which it becomes a checkpoint.
-        overrides, include_packages, weights_file: of an archive, as for `load_trained`.
+        overrides, include_packages, weights_file: of an archive, as for `load_trained`; a checkpoint has none of them.
     Returns:
         What was written, with the number of entities and the size of the weights before and after.
     Raises:
-        ArchiveError: the model names entities, has no entity embeddings, or has lost them already.
+        ArchiveError: the model names entities, has no entity embeddings, or has lost them already; or a checkpoint is
+            to be overridden.
         CheckpointError, ConfigError: it cannot be read.
     """
     path = Path(archive).expanduser()
@@ -58,6 +63,8 @@ def export(
             archive, overrides=overrides, include_packages=include_packages, weights_file=weights_file
         )
         return _export_archive(archive, trained, out, include_packages)
+    if overrides.strip() or weights_file:
+        raise ArchiveError(f"{archive}: a checkpoint is cut as it is; --overrides and --weights-file go with archives")
     return _export_checkpoint(archive, out)
 
 
@@ -70,8 +77,7 @@ def _export_archive(name: str, trained: Trained, out: Path, include_packages: Se
     if not isinstance(encoder, LukeEncoder):
         raise ArchiveError(f"{name}: its encoder has no entity embeddings, so there is nothing to cut")
     if trained.reader.names_entities:
-        raise ArchiveError(f"{name}: its dataset_reader names entities, whose embeddings a lite model has not; only "
-                           "models of tasks with [MASK] entities can be cut")  # fmt: skip
+        raise ArchiveError(f"{name}: {_NAMES_ENTITIES}")
     if encoder.config.special_entities_only:
         raise ArchiveError(f"{name}: has the embeddings of the four special entities only; there is nothing to cut")
     config = _lite_config(name, trained.config, include_packages)
@@ -110,6 +116,8 @@ def _export_checkpoint(name: str, out: Path) -> str:
                            "nothing to cut; a LUKE is expected")  # fmt: skip
     if content.get("special_entities_only", False):
         raise ArchiveError(f"{name}: has the embeddings of the four special entities only; there is nothing to cut")
+    if _links_entities(content):
+        raise ArchiveError(f"{name}: {_NAMES_ENTITIES}")
     weights = Weights.open(directory)
     with torch.device("meta"):
         config = read_config(directory, entities="special")
@@ -136,6 +144,13 @@ def _export_checkpoint(name: str, out: Path) -> str:
         save_file({n: tensor.contiguous() for n, tensor in tensors.items()}, partial, metadata={"format": "pt"})
     report = _report(content["entity_vocab_size"], _num_stored_bytes(directory), _num_stored_bytes(out))
     return report + (f"; left out: {', '.join(sorted(left_out))}" if left_out else "")
+
+
+def _links_entities(content: Mapping[str, Any]) -> bool:
+    """Whether the reader that our export wrote into a checkpoint's `config.json` has a linker of entities."""
+    own = content.get(CONFIG_KEY)
+    reader = own.get("dataset_reader") if isinstance(own, dict) else None
+    return isinstance(reader, dict) and reader.get("wiki_entity_linker") is not None
 
 
 def _copy_tokenizer(directory: Path, out: Path) -> None:

@@ -9,6 +9,13 @@ from luke_tasks.errors import LukeTasksError
 _MARKS = ("tokenizer_config.json", "model.onnx")  # an export has one of them; a run of this project has neither
 
 
+def check_apart(archive: str, out: Path) -> None:
+    """Raises LukeTasksError when `out` holds the archive itself: a form that holds less would replace it."""
+    source = Path(archive).expanduser()
+    if source.exists() and out.resolve() in (source.resolve(), *source.resolve().parents):
+        raise LukeTasksError(f"{out}: holds {archive} itself, which is not replaced by less; choose another folder")
+
+
 def check_free(out: Path, *, force: bool) -> None:
     """Raises LukeTasksError when `out` holds anything that `force` does not allow to replace."""
     if out.exists() and not out.is_dir():

@@ -9,6 +9,7 @@ words and Q entities, and no window more than R of both.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
@@ -154,6 +155,7 @@ class MaskedLMHead(Head):
         self.labels = labels
         self.top_k = top_k
         self._tokenizer = tokenizer
+        self._nameless = [tokenizer.entity_vocab[entity] for entity in SPECIAL_ENTITIES]  # never a filling
         self._entity_names = {id: name for name, id in reversed(tokenizer.entity_vocab.items())}  # the first of several
         tables = encoder.embedding_tables()
         if tables is None:
@@ -239,25 +241,27 @@ class MaskedLMHead(Head):
         counts = [len(window.masked_words) + len(window.masked_entities) for window in batch.features]
         packed = torch.zeros(len(counts), max(counts), width, device=found[0][1].device)
         first = torch.zeros(len(counts), dtype=torch.long, device=packed.device)  # next free place of each window
-        for rows, logits, gold in found:
+        for (rows, logits, gold), unfit in zip(found, ([], self._nameless), strict=False):
             within = torch.arange(len(rows), device=rows.device) - torch.searchsorted(rows, rows)  # rows are sorted
-            packed[rows, first[rows] + within] = self._candidates(logits, gold)
+            packed[rows, first[rows] + within] = self._candidates(logits, gold, unfit)
             first += torch.bincount(rows, minlength=len(counts))
         return packed
 
-    def _candidates(self, logits: Tensor, gold: Tensor | None) -> Tensor:
-        """Of each place's (P, V or N) logits: probabilities of the likeliest, their ids (-1 where there are fewer than
-        `top_k`; exact in fp32 up to 2^24), and the log-probability of the right one (0 where it is not known):
-        (P, 2·top_k + 1)."""
+    def _candidates(self, logits: Tensor, gold: Tensor | None, unfit: Sequence[int]) -> Tensor:
+        """Of each place's (P, V or N) logits: probabilities of the likeliest but those of the ids `unfit`, their ids
+        (-1 where there are fewer than `top_k`; exact in fp32 up to 2^24), and the log-probability of the right one
+        (0 where it is not known): (P, 2·top_k + 1)."""
         log_probabilities = logits.float().log_softmax(-1)
-        best = log_probabilities.topk(min(self.top_k, logits.size(-1)), dim=-1)
+        fit = log_probabilities.index_fill(-1, torch.tensor(unfit, dtype=torch.long, device=logits.device), -math.inf)
+        best = fit.topk(min(self.top_k, logits.size(-1)), dim=-1)
+        ids = best.indices.masked_fill(best.values == -math.inf, -1)
         missing = (0, self.top_k - best.indices.size(-1))
         of_gold = torch.zeros_like(log_probabilities[:, :1])  # (P, 1)
         if gold is not None:
             of_gold = log_probabilities.gather(1, gold.clamp(min=0)[:, None]) * (gold != IGNORED_LABEL)[:, None]
         parts = [
             nn.functional.pad(best.values.exp(), missing),
-            nn.functional.pad(best.indices, missing, value=-1),
+            nn.functional.pad(ids, missing, value=-1),
             of_gold,
         ]
         return torch.cat([part.float() for part in parts], dim=-1)

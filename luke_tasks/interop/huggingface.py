@@ -83,7 +83,9 @@ def _squad_reader(facts: Facts) -> Options:
 def _token_reader(facts: Facts) -> Options:
     """The tags that the model gives; files may have others, which are rewritten."""
     prefixes = {label[:2] for label in facts.labels}
-    scheme = "bioes" if prefixes & {"E-", "S-", "L-", "U-"} else "io" if "B-" not in prefixes else "iob2"
+    scheme = "iob2" if "B-" in prefixes else "io"
+    if prefixes & {"E-", "S-", "L-", "U-"}:
+        scheme = "bilou" if prefixes & {"L-", "U-"} else "bioes"
     return {"max_sequence_length": facts.window, "label_scheme": scheme}
 
 

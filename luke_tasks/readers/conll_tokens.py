@@ -21,7 +21,7 @@ from luke_tasks.errors import DataError
 from luke_tasks.readers.columns import ColumnDocument
 from luke_tasks.readers.conll_span import NerExample, labelled_example, parse_document, parse_tags, read_documents
 from luke_tasks.readers.reader import Reader, WindowLength
-from luke_tasks.readers.tagging import Scheme, Tag, detect_scheme, marks_entities, tags_of
+from luke_tasks.readers.tagging import Scheme, Tag, WrittenScheme, detect_scheme, marks_entities, tags_of
 from luke_tasks.readers.windows import cut_long_words, split_long_sentence, with_context
 from luke_tasks.registry import Check, Encoding, Provided
 
@@ -90,7 +90,7 @@ class ConllTokensReader(Reader):
         label_column: LabelColumn | None = None,
         labels: Literal["detect", "entities", "words"] = "detect",
         iob_scheme: Scheme | Literal["detect"] = "detect",
-        label_scheme: Literal["iob2", "io", "bioes"] = "iob2",
+        label_scheme: WrittenScheme = "iob2",
         context: Literal["sentence", "document"] = "sentence",
         max_sequence_length: WindowLength = 512,
         encoding: Encoding = "utf-8",
@@ -100,7 +100,7 @@ class ConllTokensReader(Reader):
         self.label_column = label_column
         self.labels = labels
         self.iob_scheme = iob_scheme
-        self.label_scheme: Literal["iob2", "io", "bioes"] = label_scheme
+        self.label_scheme: WrittenScheme = label_scheme
         self.context = context
         self.max_sequence_length = max_sequence_length
         self.encoding = encoding

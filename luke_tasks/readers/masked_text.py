@@ -136,6 +136,8 @@ class MaskedTextReader(Reader):
         ids, offsets = self._pieces(example.text)
         if not len(ids):
             self.dropped["texts have no word piece and were left out"] += 1
+        if not example.hide and not _MASK.search(example.text) and all(one.title for one in example.mentions):
+            self.dropped["texts have nothing to fill in: no <mask>, and no entity without a title"] += 1
         random = np.random.default_rng([self.seed, zlib.crc32(example.text.encode("utf-8"))])
         mentions, spans = place_mentions(example.mentions, offsets, 0, self.dropped)
         capacity = self.max_sequence_length - 2  # [CLS] and [SEP]

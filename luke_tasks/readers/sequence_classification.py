@@ -152,6 +152,9 @@ class SequenceClassificationReader(Reader):
         pair = None
         if self.text_pair is not None:
             pair = _second_text(record, self.text_pair if self.text_pair in record else "text_pair", where)
+        elif record.get("text_pair") is not None:
+            raise DataError(f'{where}: "text_pair" is there, but the model reads single texts; leave it out, or, if it '
+                            """was trained on pairs, -o '{"dataset_reader.text_pair": "text_pair"}'""")  # fmt: skip
         id = get_id(record, where)
         return TextExample(id, frame.text, pair, None, where, parse_mentions(record, frame, where))
 

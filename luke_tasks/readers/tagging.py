@@ -18,6 +18,7 @@ from typing import Literal
 from luke_tasks.errors import DataError
 
 Scheme = Literal["iob1", "iob2", "io", "bioes"]
+WrittenScheme = Literal["iob2", "io", "bioes", "bilou"]  # BILOU is BIOES with L for E and U for S
 _TAG = re.compile(r"([BIESLU])-(.+)")
 _BILOU = {"L": "E", "U": "S"}
 _PREFIXES: dict[Scheme, str] = {"iob1": "BI", "iob2": "BI", "io": "I", "bioes": "BIES"}
@@ -133,7 +134,7 @@ def marks_entities(tags: Iterable[str]) -> bool:
     return all(name == "O" or _TAG.fullmatch(name) for name in names) and bool(names - {"O"})
 
 
-def tags_of(spans: Iterable[Span], num_words: int, scheme: Literal["iob2", "io", "bioes"]) -> list[str]:
+def tags_of(spans: Iterable[Span], num_words: int, scheme: WrittenScheme) -> list[str]:
     """The tags of `num_words` words from their entities, which must not overlap: `spans_of` the other way round."""
     tags = ["O"] * num_words
     for span in spans:
@@ -143,6 +144,8 @@ def tags_of(spans: Iterable[Span], num_words: int, scheme: Literal["iob2", "io",
             prefixes[0] = "B"
         if scheme == "bioes":
             prefixes[-1] = "E" if length > 1 else "S"
+        elif scheme == "bilou":
+            prefixes[-1] = "L" if length > 1 else "U"
         tags[span.start : span.end] = [f"{prefix}-{span.label}" for prefix in prefixes]
     return tags
 

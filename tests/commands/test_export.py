@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -51,6 +52,18 @@ def test_occupied_folder(checkpoint: Path, tmp_path: Path, capsys: pytest.Captur
     assert (out / "config.json").read_bytes() == written
     assert not (out / "old").exists()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out"]
+
+
+@pytest.mark.parametrize("format", ["lite", "onnx"])
+def test_less_onto_itself(checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], format: str) -> None:
+    """-f replaces an export, but never the only copy of what is exported."""
+    shutil.copytree(checkpoint, tmp_path / "ner")
+    source = tmp_path / "ner" / ".." / "ner"
+    before = {path.name: path.read_bytes() for path in source.iterdir()}
+    assert refusal(capsys, str(source), str(tmp_path / "ner"), "--to", format, "-f") == (
+        f"{tmp_path / 'ner'}: holds {source} itself, which is not replaced by less; choose another folder"
+    )
+    assert {path.name: path.read_bytes() for path in source.iterdir()} == before
 
 
 def test_something_else_in_the_folder(checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -241,6 +241,19 @@ def test_checkpoints_that_cannot_be(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert refusal(tmp_path / "lite", tmp_path / "out", capsys) == (
         f"{tmp_path / 'lite'}: has the embeddings of the four special entities only; there is nothing to cut"
     )
+    for flags in (["-o", '{"model.head": null}'], ["--weights-file", str(luke / "model.safetensors")]):
+        assert refusal(luke, tmp_path / "out", capsys, *flags) == (
+            f"{luke}: a checkpoint is cut as it is; --overrides and --weights-file go with archives"
+        )
+    qa = tiny_luke(tmp_path / "qa", architecture="LukeForQuestionAnswering")
+    content = json.loads((qa / "config.json").read_text(encoding="utf-8"))
+    linker = {"type": "json", "mention_candidate_json_file_paths": {"en-en": "candidates.json"}}
+    content["luke_tasks"] = {"dataset_reader": {"type": "transformers_squad", "wiki_entity_linker": linker}}
+    (qa / "config.json").write_text(json.dumps(content), encoding="utf-8")
+    assert refusal(qa, tmp_path / "out", capsys) == (
+        f"{qa}: its dataset_reader names entities, whose embeddings a lite model has not; only models of tasks with "
+        "[MASK] entities can be cut"
+    )
     (luke / "model.safetensors").unlink()
     assert refusal(luke, tmp_path / "out", capsys) == (
         f"{luke}: holds no weights; expected model.safetensors or pytorch_model.bin"

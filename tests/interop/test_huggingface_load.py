@@ -160,8 +160,9 @@ def test_labels(folders: dict[str, Path], tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("labels", "scheme"), [(["O", "B-X", "I-X"], "iob2"), (["I-X", "O"], "io"), (["O", "S-X", "B-X", "E-X"], "bioes")]
-)
+    ("labels", "scheme"), [(["O", "B-X", "I-X"], "iob2"), (["I-X", "O"], "io"), (["O", "S-X", "B-X", "E-X"], "bioes"),
+     (["O", "B-X", "I-X", "L-X", "U-X"], "bilou")],
+)  # fmt: skip
 def test_scheme_of_tags(tmp_path: Path, labels: list[str], scheme: str) -> None:
     reader = load_trained(fine_tuned(tmp_path, TAGS, id2label=dict(enumerate(labels)))).reader
     assert isinstance(reader, ConllTokensReader) and reader.label_scheme == scheme

@@ -18,7 +18,9 @@ from safetensors.torch import load_file, save_file
 import luke_tasks
 from luke_tasks.__main__ import main
 from luke_tasks.data.features import IGNORED_LABEL
+from luke_tasks.data.hub import SPECIAL_ENTITIES
 from luke_tasks.data.labels import Labels
+from luke_tasks.data.loader import collate
 from luke_tasks.data.tokenizer import Tokenizer
 from luke_tasks.encoder.luke import LukeEncoder
 from luke_tasks.encoder.transformer import TransformerEncoder
@@ -124,7 +126,7 @@ def test_it_learns_and_fills(
     assert (word["text"], word["start"], word["end"]) == ("[MASK]", 0, 6)
     assert (entity["text"], entity["start"], entity["end"]) == ("Paris", 24, 29)
     assert len(word["candidates"]) == len(entity["candidates"]) == 3
-    assert all(candidate["text"] in LUKE_ENTITIES for candidate in entity["candidates"])
+    assert all(candidate["text"] in LUKE_ENTITIES.keys() - {*SPECIAL_ENTITIES} for candidate in entity["candidates"])
     scores_of = [candidate["score"] for candidate in entity["candidates"]]
     assert scores_of == sorted(scores_of, reverse=True) and sum(scores_of) <= 1
 
@@ -142,8 +144,19 @@ def test_predictions_are_those_of_the_logits(tiny_luke_dir: Path, tokenizer: Tok
     assert [example.text[place.start : place.end] for place in prediction.words] == ["<mask>", "[MASK]"]
     (entity,) = prediction.entities
     assert entity.text == "Beyoncé"
-    assert {one.text for one in entity.candidates} == set(LUKE_ENTITIES)  # fewer than top_k
-    assert sum(one.score for one in entity.candidates) == pytest.approx(1, abs=1e-4)
+    assert {one.text for one in entity.candidates} == set(LUKE_ENTITIES) - set(SPECIAL_ENTITIES)  # fewer than top_k
+    encoded = model.encoder(collate(windows[:1], pad_id=1, labels=None))
+    probabilities = model.head.entity_logits(encoded.entity_hidden[0, 0], encoded.tables).softmax(-1)
+    for one in entity.candidates:
+        assert one.score == pytest.approx(probabilities[LUKE_ENTITIES[one.text]].item(), abs=1e-5)
+
+
+def test_nothing_to_fill_in_is_said(tokenizer: Tokenizer) -> None:
+    own = reader(tokenizer)
+    inputs = [{"text": "no mask"}, {"text": "Paris is", "entities": [[0, 5, "Paris"]]},
+              {"text": "a <mask>"}, {"text": "Paris is", "entities": [[0, 5]]}]  # fmt: skip
+    own.encode([own.parse_input(record, "in:1") for record in inputs])
+    assert own.dropped == {"texts have nothing to fill in: no <mask>, and no entity without a title": 2}
 
 
 def _model(checkpoint: Path, tokenizer: Tokenizer, **options: Any) -> Any:
@@ -294,7 +307,6 @@ def test_targets(tokenizer: Tokenizer, write: Callable[..., Path]) -> None:
 
 
 def test_nothing_hidden_has_no_loss(tiny_luke_dir: Path, tokenizer: Tokenizer, write: Callable[..., Path]) -> None:
-    from luke_tasks.data.loader import collate
 
     windows = hidden(tokenizer, write(RECORDS), word_probability=0.0, entity_probability=0.0)
     model = _model(tiny_luke_dir, tokenizer).train()

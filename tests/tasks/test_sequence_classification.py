@@ -317,3 +317,15 @@ def test_bad_input(tokenizer: Tokenizer, line: str, message: str) -> None:
     with pytest.raises(DataError) as raised:
         reader(tokenizer, text_pair="sentence2").parse_line(line, "in:1")
     assert str(raised.value) == message
+
+
+def test_a_pair_for_a_model_of_single_texts(tokenizer: Tokenizer) -> None:
+    """As a checkpoint of Hugging Face is taken for, which does not say what it was trained on."""
+    single = reader(tokenizer)
+    with pytest.raises(DataError) as raised:
+        single.parse_line('{"text": "a", "text_pair": "b"}', "in:1")
+    assert str(raised.value) == (
+        'in:1: "text_pair" is there, but the model reads single texts; leave it out, or, if it was trained on pairs, '
+        """-o '{"dataset_reader.text_pair": "text_pair"}'"""
+    )
+    assert single.parse_line('{"text": "a", "text_pair": null}', "in:1").text_pair is None

@@ -129,6 +129,7 @@ def test_labels(tokenizer: Tokenizer, tmp_path: Path) -> None:
     path.write_text("-DOCSTART- O O\n\na X I-PER\nb Y I-PER\nc X B-PER\n\nd X I-LOC\n-DOCSTART- O O\ne X O\n", "utf-8")
     assert labels(tokenizer, path) == [["B-PER", "I-PER", "B-PER", "B-LOC"], ["O"]]  # IOB1 in the file
     assert labels(tokenizer, path, label_scheme="bioes")[0] == ["B-PER", "E-PER", "S-PER", "S-LOC"]
+    assert labels(tokenizer, path, label_scheme="bilou")[0] == ["B-PER", "L-PER", "U-PER", "U-LOC"]
     assert labels(tokenizer, path, label_scheme="io")[0] == ["I-PER", "I-PER", "I-PER", "I-LOC"]
     assert labels(tokenizer, path, labels="words")[0] == ["I-PER", "I-PER", "B-PER", "I-LOC"]
     assert labels(tokenizer, path, label_column=2) == [["X", "Y", "X", "X"], ["X"]]
@@ -236,15 +237,15 @@ def test_predicted_spans(tags: str, spans: list[tuple[int, int, str]]) -> None:
     assert list(predicted_spans(tags.split())) == [Span(*span) for span in spans]
 
 
-@pytest.mark.parametrize("scheme", ["iob2", "bioes"])
+@pytest.mark.parametrize("scheme", ["iob2", "bioes", "bilou"])
 def test_tags_and_back(scheme: Any) -> None:
     """And as seqeval, an independent reader of these schemes, has it."""
-    from seqeval.scheme import IOB2, IOBES, Entities
+    from seqeval.scheme import BILOU, IOB2, IOBES, Entities
 
     spans = [Span(0, 1, "A"), Span(1, 4, "A"), Span(4, 6, "B"), Span(7, 8, "B")]
     tags = tags_of(spans, 9, scheme)
     assert list(predicted_spans(tags)) == spans
-    found = Entities([tags], {"iob2": IOB2, "bioes": IOBES}[scheme]).entities[0]
+    found = Entities([tags], {"iob2": IOB2, "bioes": IOBES, "bilou": BILOU}[scheme]).entities[0]
     assert [(one.start, one.end, one.tag) for one in found] == [(span.start, span.end, span.label) for span in spans]
 
 
