@@ -191,8 +191,8 @@ GOOD = RECORDS[1]
          "ending0, ending2"),
         ({"sent1": "a", "label": 0}, "expected two or more choices, strings that are not blank, found []"),
         ({key: value for key, value in GOOD.items() if key != "label"},
-         '"label" is missing; found context, choices; dataset_reader.label names the column, or is null for a file without '
-         "labels"),
+         '"label" is missing; found context, choices; dataset_reader.label names the column, or is null for a file '
+         "without labels"),
     ],
 )  # fmt: skip
 def test_bad_files(tokenizer: Tokenizer, write: Callable[..., Path], record: dict[str, Any], message: str) -> None:
