@@ -22,7 +22,7 @@ from luke_tasks.errors import DataError, describe
 from luke_tasks.readers.reader import Reader
 from luke_tasks.readers.records import Record, get, get_string
 from luke_tasks.readers.sequence_classification import longest_first
-from luke_tasks.readers.tables import TableFormat, table_records
+from luke_tasks.readers.tables import TableFormat, column, table_records
 from luke_tasks.registry import Check, Encoding, Provided
 
 _ENDING = re.compile(r"ending(\d+)")
@@ -103,7 +103,8 @@ class MultipleChoiceReader(Reader):
         for record, where in table_records(path, self.encoding, self.format, None):
             example = _example(record, where, where)
             if self.label is not None:
-                example.label = _label(get(record, self.label, where), self.label, len(example.choices), where)
+                value = column(record, self.label, "label", where)
+                example.label = _label(value, self.label, len(example.choices), where)
             yield example
 
     def labels_of(self, example: MultipleChoiceExample) -> Iterable[str]:

@@ -22,7 +22,7 @@ from luke_tasks.errors import DataError, describe
 from luke_tasks.readers.mentions import Mention, entity_ids, parse_mentions, place_mentions
 from luke_tasks.readers.reader import Reader, WindowLength
 from luke_tasks.readers.records import Record, TextFrame, get, get_id, get_string
-from luke_tasks.readers.tables import TableFormat, table_records
+from luke_tasks.readers.tables import TableFormat, column, table_records
 from luke_tasks.registry import Encoding, Provided
 
 ProblemType = Literal["single_label_classification", "multi_label_classification", "regression"]
@@ -123,9 +123,12 @@ class SequenceClassificationReader(Reader):
 
     def read(self, path: str | Path) -> Iterator[TextExample]:
         for record, where in table_records(path, self.encoding, self.format, self.columns):
+            for option, name in (("text", self.text), ("text_pair", self.text_pair), ("label", self.label)):
+                if name is not None:
+                    column(record, name, option, where)
             frame = TextFrame(get_string(record, self.text, where))
             pair = None if self.text_pair is None else _second_text(record, self.text_pair, where)
-            label = None if self.label is None else self._gold(get(record, self.label, where), where)
+            label = None if self.label is None else self._gold(record[self.label], where)
             yield TextExample(where, frame.text, pair, label, where, parse_mentions(record, frame, where))
 
     def _gold(self, value: Any, where: str) -> str | list[str] | float:

@@ -9,7 +9,7 @@ import csv
 import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from luke_tasks.errors import DataError, describe
 from luke_tasks.readers.reader import read_text
@@ -54,6 +54,15 @@ def table_records(
             raise DataError(f"{path}:{line}: expected {len(header)} columns as {origin} has, found {found}")
         else:
             yield dict(zip(header, cells, strict=True)), f"{path}:{line}"
+
+
+def column(record: Record, name: str, option: str, where: str) -> Any:
+    """The value of the column that a reader's option names. Raises DataError, with what to do, when there is none."""
+    if name in record:
+        return record[name]
+    unlabelled = ", or is null for a file without labels" if option == "label" else ""
+    raise DataError(f'{where}: "{name}" is missing; found {", ".join(record) or "no key"}; dataset_reader.{option} '
+                    f"names the column{unlabelled}")  # fmt: skip
 
 
 def _tsv_rows(text: str) -> Iterator[tuple[list[str], int]]:

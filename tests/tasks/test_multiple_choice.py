@@ -112,7 +112,7 @@ def test_it_learns_and_predicts(
     unlabelled = write([{"context": "a", "choices": ["b", "c"]}], "test.jsonl")
     command = ["predict", str(tmp_path / "run"), str(unlabelled), "--use-dataset-reader"]
     assert main(command) == 2
-    assert f'{unlabelled}:1: "label" is missing; found context, choices' in capsys.readouterr().err
+    assert f'{unlabelled}:1: "label" is missing; found context, choices; dataset_reader.' in capsys.readouterr().err
     assert main([*command, "-o", '{"dataset_reader.label": null}']) == 0
 
 
@@ -190,7 +190,9 @@ GOOD = RECORDS[1]
         ({"sent1": "a", "ending0": "b", "ending2": "c"}, "the endings must be numbered from 0 without a gap, found "
          "ending0, ending2"),
         ({"sent1": "a", "label": 0}, "expected two or more choices, strings that are not blank, found []"),
-        ({key: value for key, value in GOOD.items() if key != "label"}, '"label" is missing; found context, choices'),
+        ({key: value for key, value in GOOD.items() if key != "label"},
+         '"label" is missing; found context, choices; dataset_reader.label names the column, or is null for a file '
+         "without labels"),
     ],
 )  # fmt: skip
 def test_bad_files(tokenizer: Tokenizer, write: Callable[..., Path], record: dict[str, Any], message: str) -> None:

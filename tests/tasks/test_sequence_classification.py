@@ -111,7 +111,7 @@ def test_it_learns_and_predicts(
     unlabelled = write([{"text": "a b", "other": "c"}], "test.jsonl")
     command = ["predict", str(tmp_path / "run"), str(unlabelled), "--use-dataset-reader"]
     assert main(command) == 2
-    assert f'{unlabelled}:1: "label" is missing; found text, other' in capsys.readouterr().err
+    assert f'{unlabelled}:1: "label" is missing; found text, other; dataset_reader.label' in capsys.readouterr().err
     assert main([*command, "-o", '{"dataset_reader.label": null}']) == 0
     assert json.loads(capsys.readouterr().out)["text"] == "a b"
 
@@ -267,7 +267,10 @@ def test_entities(tokenizer: Tokenizer, caplog: pytest.LogCaptureFixture) -> Non
         ("d.tsv", "a\tb\n", {"columns": ["text"]},
          'FILE:1: expected 1 columns as dataset_reader.columns has, found 2: ["a", "b"]'),
         ("d.tsv", "text\ttext\n", {}, 'FILE:1: the header names the column "text" twice; rename one'),
-        ("d.tsv", "sentence\tlabel\na\tb\n", {}, 'FILE:2: "text" is missing; found sentence, label'),
+        ("d.tsv", "sentence\tlabel\na\tb\n", {}, 'FILE:2: "text" is missing; found sentence, label; '
+         "dataset_reader.text names the column"),
+        ("d.csv", "text\na\n", {}, 'FILE:2: "label" is missing; found text; dataset_reader.label names the column, or '
+         "is null for a file without labels"),
         ("d.tsv", "text\tlabel\n \tb\n", {}, 'FILE:2: "text" must be a string that is not blank, found " "'),
         ("d.tsv", "text\tlabel\na\t\n", {}, 'FILE:2: "label": a class must be a string that is not blank, or an '
          'integer, found ""'),
@@ -275,7 +278,8 @@ def test_entities(tokenizer: Tokenizer, caplog: pytest.LogCaptureFixture) -> Non
          'quote or newline stands in double quotes, and a quote in it is written ""'),
         ("d.jsonl", [{"text": "a", "label": 1.5}], {}, 'FILE:1: "label": a class must be a string that is not blank, '
          "or an integer, found 1.5"),
-        ("d.jsonl", [{"text": "a", "label": "x"}], {"text_pair": "b"}, 'FILE:1: "b" is missing; found text, label'),
+        ("d.jsonl", [{"text": "a", "label": "x"}], {"text_pair": "b"}, 'FILE:1: "b" is missing; found text, label; '
+         "dataset_reader.text_pair names the column"),
         ("d.jsonl", [{"text": "a", "b": 1, "label": "x"}], {"text_pair": "b"},
          'FILE:1: "b" must be a string, found 1'),
         ("d.jsonl", [{"text": "a", "label": 1}], {"problem_type": MULTI},
