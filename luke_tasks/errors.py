@@ -35,6 +35,11 @@ def describe(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
+def listed(names: Sequence[str], most: int) -> str:
+    """Names with commas between, at most so many, and how many more there are."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
 def join_path(path: str, key: str | int) -> str:
     """The dotted path of `key` inside `path`; a key that would read like something else is quoted."""
     shown = str(key) if isinstance(key, int) or _PLAIN_KEY.fullmatch(key) else describe(key)

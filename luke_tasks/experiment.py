@@ -99,11 +99,7 @@ def build(config: CheckedConfig) -> Experiment:
     trainer = parts.trainer.build()
     check_precision(choose_device(trainer.cuda_device), trainer.precision)
     seed_everything(parts)
-    encoder_values = parts.model.encoder.values
-    tokenizer = Tokenizer.from_pretrained(
-        parts.tokenizer or encoder_values["pretrained"],
-        special_entities_only=encoder_values.get("entities") == "special",
-    )
+    tokenizer = published_tokenizer(parts)
     reader = parts.dataset_reader.build(tokenizer=tokenizer)
     validation_reader = (parts.validation_dataset_reader or parts.dataset_reader).build(tokenizer=tokenizer)
     encoder = parts.model.encoder.build(pooler=parts.model.head.owner.needs_pooler)
@@ -120,11 +116,10 @@ def build(config: CheckedConfig) -> Experiment:
             if feature.targets(labels) is None and name == "train":
                 raise LukeTasksError(f"{parts.train_data_path}: holds examples without a gold label: nothing can be "
                                      "learned from them; check the options of dataset_reader")  # fmt: skip
-    head = parts.model.head.build(hidden_size=encoder.hidden_size, labels=labels, encoder=encoder, tokenizer=tokenizer)
-    head.load_pretrained(encoder_values["pretrained"])
-    _check_metric(trainer, head)
+    model = join_head(parts, encoder, tokenizer, labels)
+    model.head.load_pretrained(parts.model.encoder.values["pretrained"])
+    _check_metric(trainer, model.head)
 
-    model = Model(encoder=encoder, head=head)
     logger.info("model: %s parameters", f"{sum(p.numel() for p in model.parameters()):,}")
     validation_loader = parts.validation_data_loader or parts.data_loader
     validation_examples, validation_features = sets.get("validation", ((), ()))
@@ -141,6 +136,20 @@ def build(config: CheckedConfig) -> Experiment:
         validation_batch_size=validation_loader.batch_size,
     )
     return Experiment(config, tokenizer, labels, model, trainer, data, sets.get("test"))
+
+
+def published_tokenizer(parts: ExperimentConfig) -> Tokenizer:
+    """The tokenizer of the checkpoint that the config names, with the entities that the encoder keeps."""
+    encoder = parts.model.encoder.values
+    return Tokenizer.from_pretrained(
+        parts.tokenizer or encoder["pretrained"], special_entities_only=encoder.get("entities") == "special"
+    )
+
+
+def join_head(parts: ExperimentConfig, encoder: Encoder, tokenizer: Tokenizer, labels: Labels) -> Model:
+    """The encoder with the config's head, whose weights are random."""
+    head = parts.model.head.build(hidden_size=encoder.hidden_size, labels=labels, encoder=encoder, tokenizer=tokenizer)
+    return Model(encoder=encoder, head=head)
 
 
 def _check_metric(trainer: Trainer, head: Head) -> None:

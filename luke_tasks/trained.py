@@ -17,7 +17,7 @@ from luke_tasks.data.labels import Labels
 from luke_tasks.data.tokenizer import Tokenizer
 from luke_tasks.encoder.encoder import Encoder
 from luke_tasks.errors import CheckpointError, ConfigError
-from luke_tasks.experiment import add_words, check_window
+from luke_tasks.experiment import add_words, check_window, join_head, published_tokenizer
 from luke_tasks.experiment_config import CheckedConfig, check_config
 from luke_tasks.heads.head import Model
 from luke_tasks.interop import allennlp_archive, upstream_config
@@ -96,10 +96,7 @@ def _load_allennlp(
     parts = config.parts
     encoder_values = parts.model.encoder.values
     with allennlp_archive.explained(path, parts.tokenizer or encoder_values["pretrained"]):
-        tokenizer = Tokenizer.from_pretrained(
-            parts.tokenizer or encoder_values["pretrained"],
-            special_entities_only=encoder_values.get("entities") == "special",
-        )
+        tokenizer = published_tokenizer(parts)
     with allennlp_archive.explained(path, encoder_values["pretrained"]):
         encoder = parts.model.encoder.build(load_weights=False)
     reader = (parts.validation_dataset_reader or parts.dataset_reader).build(tokenizer=tokenizer)
@@ -139,10 +136,7 @@ def _load_huggingface(
 
 def _joined(config: CheckedConfig, reader: Reader, labels: Labels, encoder: Encoder) -> Trained:
     """With the head, whose weights are still random."""
-    head = config.parts.model.head.build(
-        hidden_size=encoder.hidden_size, labels=labels, encoder=encoder, tokenizer=reader.tokenizer
-    )
-    return Trained(config, reader, labels, Model(encoder=encoder, head=head).eval())
+    return Trained(config, reader, labels, join_head(config.parts, encoder, reader.tokenizer, labels).eval())
 
 
 def _overridden(values: dict[str, Any], overrides: str) -> dict[str, Any]:

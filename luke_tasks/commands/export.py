@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
 from luke_tasks.commands._logging import log_to_terminal
 from luke_tasks.errors import LukeTasksError
-from luke_tasks.exports.output import check_apart, check_free
-from luke_tasks.files import new_directory
+from luke_tasks.exports.output import check_apart, check_free, written_folder
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -78,13 +76,11 @@ def _fill(module: ModuleType, args: argparse.Namespace) -> int:
     """Write what `module.export` makes, in one step, and print what it says of it."""
     out = Path(args.out)
     check_apart(args.archive, out)
-    with new_directory(out) as partial:
+    with written_folder(out) as partial:
         report = module.export(
             args.archive, partial, overrides=args.overrides, include_packages=args.include_package,
             weights_file=args.weights_file,
         )  # fmt: skip
-        if out.exists():  # empty, or to be replaced
-            shutil.rmtree(out)
     print(f"{out}: {report}")
     return 0
 

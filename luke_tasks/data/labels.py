@@ -6,10 +6,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from luke_tasks.errors import ArchiveError, DataError
+from luke_tasks.errors import ArchiveError, DataError, listed
 
 _NAMESPACE_FILE = "labels.txt"
-_MOST_NAMED = 20  # in a message, of what may be thousands
 _NEWLINE = "@@NEWLINE@@"  # AllenNLP's escape for a newline inside a label
 
 
@@ -30,9 +29,7 @@ class Labels:
         try:
             return self._index[name]
         except KeyError:
-            known = ", ".join(self.names[:_MOST_NAMED])
-            if len(self) > _MOST_NAMED:
-                known += f" and {len(self) - _MOST_NAMED} more"
+            known = listed(self.names, 20)  # of what may be thousands
             raise DataError(f"{where}: label {name!r} is not among the model's: {known}; rename or remove it in the "
                             "data, or train with it") from None  # fmt: skip
 

@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from luke_tasks.data.hub import read_json
-from luke_tasks.errors import CheckpointError
+from luke_tasks.errors import CheckpointError, listed
 
 PREFIXES = ("luke.", "roberta.", "bert.")  # what a checkpoint saved with a task head puts before the encoder's names
 
@@ -54,8 +54,7 @@ class Weights:
         """Check that each source is there in its shape, from name → (source, shape)."""
         missing = sorted({source for source, _ in wanted.values() if source not in self._published})
         if missing:
-            shown = ", ".join(missing[:8]) + (f" and {len(missing) - 8} more" if len(missing) > 8 else "")
-            raise CheckpointError(f"{self.path}: missing tensors: {shown}")
+            raise CheckpointError(f"{self.path}: missing tensors: {listed(missing, 8)}")
         for source, shape in wanted.values():
             tensor = self._tensors[self._published[source]]
             found = tuple(tensor.shape if isinstance(tensor, Tensor) else tensor.get_shape())

@@ -7,7 +7,6 @@ Enters: what an archive holds. Leaves: a folder in the layout of published check
 from __future__ import annotations
 
 import logging
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,8 +18,8 @@ from torch import Tensor, nn
 from luke_tasks.encoder.luke import LukeEncoder
 from luke_tasks.errors import LukeTasksError
 from luke_tasks.exports.huggingface_tokenizer import LUKE, class_of, write_tokenizer
-from luke_tasks.exports.output import check_free
-from luke_tasks.files import new_directory, write_json
+from luke_tasks.exports.output import check_free, written_folder
+from luke_tasks.files import write_json
 from luke_tasks.heads.head import Head
 from luke_tasks.interop.huggingface import BY_HEAD, CONFIG_KEY, HeadClass
 from luke_tasks.readers.marked_text import MARKER_SOURCES
@@ -52,8 +51,7 @@ def export(trained: Trained, out: Path, *, card: str, force: bool = False) -> He
     if class_of(tokenizer) == LUKE and not kind.tied:  # which has the markers in every task
         encoder.add_words(tokenizer.add_words(MARKER_SOURCES))
     tensors = _tensors(trained, kind)
-    target = out.resolve()
-    with new_directory(target) as directory:
+    with written_folder(out) as directory:
         write_json(directory / "config.json", _config(trained, encoder, kind))
         save_file(tensors, directory / "model.safetensors", metadata={"format": "pt"})
         reader = trained.reader
@@ -62,8 +60,6 @@ def export(trained: Trained, out: Path, *, card: str, force: bool = False) -> He
         write_tokenizer(tokenizer, directory, window=encoder.max_word_length,
                         options={"task": kind.tokenizer_task, **options})  # fmt: skip
         (directory / "README.md").write_text(card, encoding="utf-8")
-        if target.exists():  # empty, or to be replaced
-            shutil.rmtree(target)
     return kind
 
 

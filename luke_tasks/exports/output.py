@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from luke_tasks.errors import LukeTasksError
+from luke_tasks.files import new_directory
 
 _MARKS = ("tokenizer_config.json", "model.onnx")  # an export has one of them; a run of this project has neither
 
@@ -27,3 +31,13 @@ def check_free(out: Path, *, force: bool) -> None:
     if not any((out / name).exists() for name in _MARKS):
         raise LukeTasksError(f"{out}: does not look like an export (neither {' nor '.join(_MARKS)} is in it), and is "
                              "not replaced; choose another")  # fmt: skip
+
+
+@contextmanager
+def written_folder(out: Path) -> Iterator[Path]:
+    """Give an empty folder to fill; when the block ends well, it takes the place of `out`, whose check came before."""
+    target = out.resolve()
+    with new_directory(target) as partial:
+        yield partial
+        if target.exists():  # empty, or to be replaced
+            shutil.rmtree(target)

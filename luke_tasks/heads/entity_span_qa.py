@@ -6,11 +6,11 @@ Shapes: B windows, W word pieces, C candidates (most of the batch), E = 1 + C en
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -19,7 +19,8 @@ from luke_tasks.data.features import IGNORED_LABEL, Features
 from luke_tasks.data.labels import Labels
 from luke_tasks.encoder.encoder import EncoderOutput
 from luke_tasks.heads.head import Head, HeadOutput, Metrics, Window
-from luke_tasks.heads.mention_vectors import FeatureSet
+from luke_tasks.heads.mention_vectors import FeatureSet, at_places
+from luke_tasks.heads.probabilities import sigmoid
 from luke_tasks.metrics.record_scores import RecordScores
 from luke_tasks.readers.record import RecordExample, RecordFeatures
 from luke_tasks.registry import Fraction, Provided
@@ -88,9 +89,7 @@ class EntitySpanQAHead(Head):
         vectors = []
         if "token" in self.features:
             assert batch.entity_spans is not None
-            words = encoded.word_hidden  # (B, W, D)
-            starts = batch.entity_spans[..., :1].expand(-1, -1, words.shape[-1])  # (B, E, D)
-            vectors.append(words.gather(1, starts))
+            vectors.append(at_places(encoded.word_hidden, batch.entity_spans[..., 0]))
         if "entity" in self.features:
             assert encoded.entity_hidden is not None
             vectors.append(encoded.entity_hidden)
@@ -131,4 +130,4 @@ class EntitySpanQAHead(Head):
 
 
 def _probability(logit: float) -> float:
-    return round((1 + math.tanh(logit / 2)) / 2, 6)  # the logistic function, without overflow
+    return round(float(sigmoid(np.array(logit))), 6)

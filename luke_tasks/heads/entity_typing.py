@@ -11,7 +11,6 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from luke_tasks.data.batch import Batch
@@ -20,6 +19,7 @@ from luke_tasks.data.labels import Labels
 from luke_tasks.encoder.encoder import EncoderOutput
 from luke_tasks.heads.head import Head, HeadOutput, Metrics, Window
 from luke_tasks.heads.mention_vectors import FeatureSet, TokenFeature, mention_vectors, num_vectors
+from luke_tasks.heads.probabilities import holds, sigmoid
 from luke_tasks.metrics.typing_scores import TypingScores
 from luke_tasks.readers.entity_typing import EntityTypingExample
 from luke_tasks.registry import Fraction, Provided
@@ -99,21 +99,15 @@ class EntityTypingHead(Head):
     def decode(self, example: EntityTypingExample, windows: Sequence[Window]) -> EntityTypingPrediction:
         entities = []
         for (start, end), window in zip(example.spans, windows, strict=True):
-            probabilities = 1 / (1 + np.exp(-window.logits.astype(np.float64)))  # (C,)
-            holds = self._holds(window.logits)  # (C,)
+            probabilities = sigmoid(window.logits.astype(np.float64))  # (C,)
+            held = holds(window.logits, self.threshold)  # (C,)
             types = {
                 self.labels[index]: round(float(probabilities[index]), 6)
                 for index in np.argsort(-probabilities, kind="stable").tolist()
-                if holds[index]
+                if held[index]
             }
             entities.append(TypedEntity(example.text[start:end], start, end, types))
         return EntityTypingPrediction(example.id, example.text, entities)
-
-    def _holds(self, logits: NDArray[np.float32]) -> NDArray[np.bool_]:
-        """Whether each type is predicted; on logits, so that 0.5 is a logit above 0, exactly as in the original."""
-        with np.errstate(divide="ignore"):  # a threshold of 0 or 1
-            holds: NDArray[np.bool_] = logits > np.log(self.threshold) - np.log1p(-self.threshold)
-        return holds
 
     def make_metrics(self) -> Metrics:
         return {"types": TypingScores()}

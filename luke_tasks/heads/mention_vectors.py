@@ -39,8 +39,7 @@ def mention_vectors(
         if token_feature == "cls_token":
             vectors.append(words[:, 0])
         elif token_feature == "entity_start":
-            starts = batch.entity_spans[..., :1].expand(-1, -1, words.shape[-1])  # (B, E, D)
-            vectors.append(words.gather(1, starts).flatten(1))
+            vectors.append(at_places(words, batch.entity_spans[..., 0]).flatten(1))
         else:
             places = torch.arange(words.shape[1], device=words.device)
             starts, ends = batch.entity_spans[..., :1], batch.entity_spans[..., 1:]  # (B, E, 1)
@@ -50,3 +49,8 @@ def mention_vectors(
         assert encoded.entity_hidden is not None
         vectors.append(encoded.entity_hidden.flatten(1))
     return torch.cat(vectors, dim=-1)
+
+
+def at_places(words: Tensor, places: Tensor) -> Tensor:
+    """The vectors of word pieces (B, W, D) at (B, E) places: (B, E, D)."""
+    return words.gather(1, places[..., None].expand(-1, -1, words.shape[-1]))

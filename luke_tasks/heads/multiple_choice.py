@@ -20,6 +20,7 @@ from luke_tasks.data.features import Features
 from luke_tasks.data.labels import Labels
 from luke_tasks.encoder.encoder import EncoderOutput
 from luke_tasks.heads.head import Head, HeadOutput, Metrics, Window
+from luke_tasks.heads.probabilities import softmax
 from luke_tasks.metrics.accuracy import Accuracy
 from luke_tasks.readers.multiple_choice import MultipleChoiceExample
 from luke_tasks.registry import Fraction, Provided
@@ -84,8 +85,7 @@ class MultipleChoiceHead(Head):
 
     def decode(self, example: MultipleChoiceExample, windows: Sequence[Window]) -> MultipleChoicePrediction:
         logits = windows[0].logits.astype(np.float64)  # (C,)
-        weights = np.exp(logits - logits.max())
-        probabilities = weights / weights.sum()
+        probabilities = softmax(logits)
         best = int(logits.argmax())
         choices = [Choice(text, round(float(probability), 6))
                    for text, probability in zip(example.choices, probabilities, strict=True)]  # fmt: skip

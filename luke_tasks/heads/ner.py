@@ -19,6 +19,8 @@ from luke_tasks.data.features import IGNORED_LABEL, Features
 from luke_tasks.data.labels import Labels
 from luke_tasks.encoder.encoder import EncoderOutput
 from luke_tasks.heads.head import Head, HeadOutput, Metrics, Window
+from luke_tasks.heads.mention_vectors import at_places
+from luke_tasks.heads.probabilities import softmax
 from luke_tasks.metrics.accuracy import Accuracy
 from luke_tasks.metrics.span_f1 import SpanF1
 from luke_tasks.readers.conll_span import NON_ENTITY, NerExample, NerFeatures
@@ -99,7 +101,7 @@ class NerHead(Head):
         if self.use_tokens:
             first = batch.entity_spans[..., 0]  # (B, E)
             last = (batch.entity_spans[..., 1] - 1).clamp(min=0)  # (B, E); padding spans are [0, 0)
-            vectors += [_gather(encoded.word_hidden, first), _gather(encoded.word_hidden, last)]
+            vectors += [at_places(encoded.word_hidden, first), at_places(encoded.word_hidden, last)]
         if self.needs_entities:
             assert encoded.entity_hidden is not None
             vectors.append(encoded.entity_hidden)
@@ -133,7 +135,7 @@ class NerHead(Head):
             best = logits.argmax(-1)  # (E,)
             for index in np.flatnonzero(best != self.labels.names.index(NON_ENTITY)):
                 row = logits[index]  # (C,)
-                probability = np.exp(row - row.max())[best[index]] / np.exp(row - row.max()).sum()
+                probability = softmax(row)[best[index]]
                 start, end = features.word_spans[index].tolist()
                 label = self.labels[int(best[index])]
                 found.append(_ScoredSpan(start, end, label, float(row[best[index]]), float(probability)))
@@ -157,11 +159,6 @@ class NerHead(Head):
 
     def scores(self, metrics: Metrics) -> dict[str, float]:
         return {**metrics["spans"].compute(), "span_accuracy": metrics["accuracy"].compute()["accuracy"]}
-
-
-def _gather(hidden: Tensor, positions: Tensor) -> Tensor:
-    """(B, W, D) at (B, E) positions → (B, E, D)."""
-    return hidden.gather(1, positions[..., None].expand(-1, -1, hidden.shape[-1]))
 
 
 def _entity(example: NerExample, span: _ScoredSpan) -> Entity:

@@ -21,6 +21,7 @@ from luke_tasks.data.labels import Labels
 from luke_tasks.encoder.encoder import EncoderOutput
 from luke_tasks.heads.answer_spans import BestSpans, best_spans
 from luke_tasks.heads.head import Head, HeadOutput, Metrics, Window
+from luke_tasks.heads.probabilities import softmax
 from luke_tasks.metrics import answer_text, mlqa_text
 from luke_tasks.metrics.squad_scores import AnswerScores, Normaliser, WindowScores
 from luke_tasks.readers.squad import SquadFeatures
@@ -154,8 +155,7 @@ class QuestionAnsweringHead(Head):
         best = next((one for one in candidates if one.start is not None), None)
         null_odds = _NO_SPAN_ODDS if best is None else null.margin - best.margin
         answer = null if best is None or null_odds > self.null_threshold else best
-        weights = np.exp([one.margin - candidates[0].margin for one in candidates])
-        weights /= weights.sum()
+        weights = softmax(np.array([one.margin for one in candidates]))
         n_best = [
             AnswerCandidate(one.text, one.start, one.end, round(float(weight), 6), one.start_logit, one.end_logit)
             for one, weight in zip(candidates, weights, strict=True)

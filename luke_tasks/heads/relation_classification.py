@@ -20,6 +20,7 @@ from luke_tasks.encoder.encoder import EncoderOutput
 from luke_tasks.errors import ConfigError, Fault, describe
 from luke_tasks.heads.head import Head, HeadOutput, Metrics, Window
 from luke_tasks.heads.mention_vectors import FeatureSet, TokenFeature, mention_vectors, num_vectors
+from luke_tasks.heads.probabilities import softmax
 from luke_tasks.metrics.relation_f1 import RelationF1, without_direction
 from luke_tasks.readers.records import Span
 from luke_tasks.readers.relation_classification import RelationExample
@@ -115,7 +116,6 @@ class RelationHead(Head):
 
     def decode(self, example: RelationExample, windows: Sequence[Window]) -> RelationPrediction:
         logits = windows[0].logits.astype(np.float64)  # (C,)
-        weights = np.exp(logits - logits.max())
         best = int(logits.argmax())
         return RelationPrediction(
             id=example.id,
@@ -123,7 +123,7 @@ class RelationHead(Head):
             head=_argument(example.text, example.head),
             tail=_argument(example.text, example.tail),
             label=self.labels[best],
-            score=round(float(weights[best] / weights.sum()), 6),
+            score=round(float(softmax(logits)[best]), 6),
         )
 
     def make_metrics(self) -> Metrics:

@@ -19,6 +19,7 @@ from luke_tasks.data.features import Features
 from luke_tasks.data.labels import Labels
 from luke_tasks.encoder.encoder import EncoderOutput
 from luke_tasks.heads.head import Head, HeadOutput, Metrics, Window
+from luke_tasks.heads.probabilities import holds, sigmoid, softmax
 from luke_tasks.metrics.classification import ClassScores, ClassSetScores, RegressionScores
 from luke_tasks.readers.sequence_classification import ProblemType, TextExample
 from luke_tasks.registry import Fraction, Provided
@@ -97,13 +98,10 @@ class SequenceClassificationHead(Head):
             return TextPrediction(**given, value=round(float(logits[0]), 6))
         best = np.argsort(-logits, kind="stable").tolist()
         if self.problem_type == "multi_label_classification":
-            probabilities = 1 / (1 + np.exp(-logits))
-            with np.errstate(divide="ignore"):  # a threshold of 0 or 1
-                holds = logits > np.log(self.threshold) - np.log1p(-self.threshold)
-            best = [index for index in best if holds[index]]
-            return TextPrediction(**given, labels=_by_name(self.labels, best, probabilities))
-        weights = np.exp(logits - logits.max())
-        of_classes = _by_name(self.labels, best, weights / weights.sum())
+            held = holds(logits, self.threshold)
+            best = [index for index in best if held[index]]
+            return TextPrediction(**given, labels=_by_name(self.labels, best, sigmoid(logits)))
+        of_classes = _by_name(self.labels, best, softmax(logits))
         return TextPrediction(**given, label=self.labels[best[0]], probabilities=of_classes)
 
     def make_metrics(self) -> Metrics:

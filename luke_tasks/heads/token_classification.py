@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
-import numpy as np
 from torch import Tensor, nn
 
 from luke_tasks.data.batch import Batch
@@ -20,6 +19,7 @@ from luke_tasks.data.labels import Labels
 from luke_tasks.encoder.encoder import EncoderOutput
 from luke_tasks.heads.head import Head, HeadOutput, Metrics, Window
 from luke_tasks.heads.ner import Entity
+from luke_tasks.heads.probabilities import softmax
 from luke_tasks.metrics.accuracy import Accuracy
 from luke_tasks.metrics.span_f1 import SpanF1
 from luke_tasks.readers.conll_tokens import TokenExample, TokenFeatures
@@ -95,8 +95,7 @@ class TokenClassificationHead(Head):
         words = []
         for features, logits in windows:
             assert isinstance(features, TokenFeatures)
-            weights = np.exp(logits - logits.max(-1, keepdims=True))
-            probabilities = weights / weights.sum(-1, keepdims=True)  # (N, C)
+            probabilities = softmax(logits)  # (N, C)
             for row, best in enumerate(logits.argmax(-1).tolist()):
                 start, end = example.word_offsets[features.first_word + row]
                 score = round(float(probabilities[row, best]), 6)

@@ -20,7 +20,7 @@ from luke_tasks.data.labels import Labels
 from luke_tasks.encoder.luke import LukeEncoder
 from luke_tasks.encoder.pretrained import ENTITY_QUERY, LukeConfig
 from luke_tasks.encoder.weights import Weights
-from luke_tasks.errors import ArchiveError, CheckpointError
+from luke_tasks.errors import ArchiveError, CheckpointError, listed
 from luke_tasks.heads.head import Model
 from luke_tasks.interop.huggingface import BY_NAME, CONFIG_KEY, NO_ENTITY_NAMES, Facts, HeadClass
 from luke_tasks.readers.conll_span import NON_ENTITY
@@ -119,8 +119,7 @@ def load_head(checkpoint: Checkpoint, model: Model) -> None:
     if isinstance(model.encoder, LukeEncoder) and not model.encoder.config.use_entity_aware_attention:
         extra = [name for name in extra if not ENTITY_QUERY.search(name)]  # left out on request
     if extra:
-        shown = ", ".join(extra[:8]) + (f" and {len(extra) - 8} more" if len(extra) > 8 else "")
-        raise CheckpointError(f"{weights.path}: tensors that {checkpoint.kind.name} does not have: {shown}")
+        raise CheckpointError(f"{weights.path}: tensors that {checkpoint.kind.name} does not have: {listed(extra, 8)}")
     model.head.load_state_dict({name: weights.read(source) for name, source in sources.items()})
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from luke_tasks.metrics.metric import Metric
+from luke_tasks.metrics.metric import Metric, ratio
 
 
 class Accuracy(Metric):
@@ -23,4 +23,4 @@ class Accuracy(Metric):
         self.num_total += len(gold)
 
     def compute(self) -> dict[str, float]:
-        return {"accuracy": self.num_correct / self.num_total if self.num_total else 0.0}
+        return {"accuracy": ratio(self.num_correct, self.num_total)}

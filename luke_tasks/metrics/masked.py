@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import ClassVar
 
-from luke_tasks.metrics.metric import Metric
+from luke_tasks.metrics.metric import Metric, ratio
 
 _HIGHEST = 700.0  # exp of more is no float
 
@@ -39,7 +39,7 @@ class FillingScores(Metric):
     def compute(self) -> dict[str, float]:
         words = self.num_words
         return {
-            "word_accuracy": self.num_right_words / words if words else 0.0,
-            "entity_accuracy": self.num_right_entities / self.num_entities if self.num_entities else 0.0,
+            "word_accuracy": ratio(self.num_right_words, words),
+            "entity_accuracy": ratio(self.num_right_entities, self.num_entities),
             "perplexity": math.exp(min(-self.log_probability / words, _HIGHEST)) if words else 0.0,
         }

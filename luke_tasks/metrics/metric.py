@@ -15,3 +15,8 @@ class Metric(ABC):
     @abstractmethod
     def reset(self) -> None:
         """Forget everything."""
+
+
+def ratio(part: float, whole: float) -> float:
+    """`part / whole`, and 0 where there is no whole."""
+    return part / whole if whole else 0.0

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import ClassVar
 
 from luke_tasks.metrics import answer_text
-from luke_tasks.metrics.metric import Metric
+from luke_tasks.metrics.metric import Metric, ratio
 
 
 class RecordScores(Metric):
@@ -30,5 +30,5 @@ class RecordScores(Metric):
             self.f1_sum += answer_text.best(answer_text.f1, predicted, gold)
 
     def compute(self) -> dict[str, float]:
-        queries = self.num_queries or 1
-        return {"exact_match": self.exact_match_sum / queries, "f1": self.f1_sum / queries}
+        sums = {"exact_match": self.exact_match_sum, "f1": self.f1_sum}
+        return {name: ratio(total, self.num_queries) for name, total in sums.items()}

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Collection
 from typing import ClassVar
 
-from luke_tasks.metrics.metric import Metric
+from luke_tasks.metrics.metric import Metric, ratio
 
 _DIRECTION = re.compile(r"\((e1,e2|e2,e1)\)$")
 
@@ -54,18 +54,14 @@ class RelationF1(Metric):
         counts = [(self._correct[name], self._predicted[name], self._gold[name]) for name in relations]
         correct, predicted, gold = (sum(column) for column in zip(*counts, strict=True)) if counts else (0, 0, 0)
         return {
-            "accuracy": _ratio(self.num_right, self.num_examples),
-            "micro_precision": _ratio(correct, predicted),
-            "micro_recall": _ratio(correct, gold),
-            "micro_fscore": _ratio(2 * correct, predicted + gold),
-            "macro_fscore": _ratio(sum(_ratio(2 * c, p + g) for c, p, g in sorted(counts)), len(counts)),
+            "accuracy": ratio(self.num_right, self.num_examples),
+            "micro_precision": ratio(correct, predicted),
+            "micro_recall": ratio(correct, gold),
+            "micro_fscore": ratio(2 * correct, predicted + gold),
+            "macro_fscore": ratio(sum(ratio(2 * c, p + g) for c, p, g in sorted(counts)), len(counts)),
         }
 
 
 def without_direction(label: str) -> str:
     """The relation that a class belongs to."""
     return _DIRECTION.sub("", label)
-
-
-def _ratio(part: float, whole: float) -> float:
-    return part / whole if whole else 0.0

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import ClassVar
 
-from luke_tasks.metrics.metric import Metric
+from luke_tasks.metrics.metric import Metric, ratio
 
 
 class TypingScores(Metric):
@@ -56,15 +56,11 @@ class TypingScores(Metric):
             **_scores("micro", self.num_correct, self.num_predicted, self.num_correct, self.num_gold),
             **_scores("macro", self.precision_sum, self.num_with_prediction, self.recall_sum, self.num_with_gold),
             **_scores("loose_macro", self.precision_sum, mentions, self.recall_sum, mentions),
-            "strict_accuracy": _ratio(self.num_exact, mentions),
+            "strict_accuracy": ratio(self.num_exact, mentions),
         }
 
 
 def _scores(average: str, precise: float, predicted: int, recalled: float, gold: int) -> dict[str, float]:
-    precision, recall = _ratio(precise, predicted), _ratio(recalled, gold)
-    f1 = _ratio(2 * precision * recall, precision + recall)
+    precision, recall = ratio(precise, predicted), ratio(recalled, gold)
+    f1 = ratio(2 * precision * recall, precision + recall)
     return {f"{average}_precision": precision, f"{average}_recall": recall, f"{average}_fscore": f1}
-
-
-def _ratio(part: float, whole: float) -> float:
-    return part / whole if whole else 0.0

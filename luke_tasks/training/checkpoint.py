@@ -28,7 +28,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from luke_tasks.errors import CheckpointError
+from luke_tasks.errors import CheckpointError, listed
 from luke_tasks.files import is_partial, new_directory, replacing
 from luke_tasks.registry import NonNegativeFloat, PositiveInt
 
@@ -142,7 +142,7 @@ def load_weights(model: nn.Module, path: Path) -> None:
     expected = model.state_dict()
     missing, extra = sorted(expected.keys() - found.keys()), sorted(found.keys() - expected.keys())
     if missing or extra:
-        what = f"lack {_shown(missing)}" if missing else f"have {_shown(extra)}, which the model does not"
+        what = f"lack {listed(missing, 3)}" if missing else f"have {listed(extra, 3)}, which the model does not"
         raise CheckpointError(f"{path}: the weights {what}; the file is of another model")
     for name, tensor in found.items():
         if tensor.shape != expected[name].shape:
@@ -177,7 +177,3 @@ def clean_partial(run_dir: Path) -> None:
     for path in run_dir.iterdir():
         if is_partial(path):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-
-
-def _shown(names: list[str]) -> str:
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
