@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from luke_tasks.data.features import EntityAttention
+
 
 @dataclass
 class Batch:
@@ -24,6 +26,8 @@ class Batch:
     entity_spans: Tensor | None = None  # (B, E, 2) int64 word pieces [start, end); (0, 0) on padding
     entity_mask: Tensor | None = None  # (B, E) bool, False on padding
     entity_type_ids: Tensor | None = None  # (B, E) int64 segment ids; None: all 0
+    entity_attention: EntityAttention = "all"  # of all its windows
+    entity_groups: Tensor | None = None  # (B, E) int64, where `entity_attention` is "group"; 0 on padding
     labels: Tensor | None = None  # what the head's loss reads, in the head's own shape; None without gold labels
     features: Sequence[Any] = ()  # the B features this batch was made of; fewer where some give several rows
 
@@ -36,4 +40,6 @@ class Batch:
 
     def words_only(self) -> Batch:
         """The same batch without entity input; the spans stay, for heads that read word pieces at them."""
-        return replace(self, entity_ids=None, entity_mask=None, entity_type_ids=None)
+        return replace(
+            self, entity_ids=None, entity_mask=None, entity_type_ids=None, entity_attention="all", entity_groups=None
+        )

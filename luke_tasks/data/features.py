@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,9 @@ from luke_tasks.data.labels import Labels
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float32]
+# What attends to what in a window. `all`: everything to everything. Else words attend to words only, and an entity to
+# the words and to itself (`self`), or to its group (`group`); see `encoder/shared_attention.py`.
+EntityAttention = Literal["all", "self", "group"]
 IGNORED_LABEL = -100  # target of padding; losses skip it (torch's own default for cross-entropy)
 
 
@@ -30,6 +33,8 @@ class Features:
     num_words: int  # words this window is responsible for, for speeds in words per second
     word_type_ids: IntArray | None = None  # (W,) segment ids; None: all 0
     entity_type_ids: IntArray | None = None  # (E,) segment ids; None: all 0
+    entity_attention: EntityAttention = "all"
+    entity_groups: IntArray | None = None  # (E,) the group of each entity, where `entity_attention` is "group"
 
     @property
     def windows(self) -> Sequence[Features]:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from luke_tasks.data.batch import Batch
-from luke_tasks.data.features import IGNORED_LABEL, Features, FloatArray, IntArray
+from luke_tasks.data.features import IGNORED_LABEL, EntityAttention, Features, FloatArray, IntArray
 from luke_tasks.data.labels import Labels
 from luke_tasks.registry import PositiveInt
 
@@ -84,6 +84,8 @@ def collate(features: Sequence[Features], *, pad_id: int, labels: Labels | None)
         entity_mask=_mask(entity_lengths),
         word_type_ids=_pad_types([window.word_type_ids for window in windows]),
         entity_type_ids=_pad_types([window.entity_type_ids for window in windows]),
+        entity_attention=_entity_attention(windows),
+        entity_groups=_pad_types([window.entity_groups for window in windows]),
         labels=_pad(known_targets, IGNORED_LABEL) if len(known_targets) == len(features) else None,
         features=features,
     )
@@ -97,11 +99,19 @@ def batches_of(features: Sequence[Features], *, batch_size: int, pad_id: int, la
         yield collate(chosen, pad_id=pad_id, labels=labels)
 
 
+def _entity_attention(windows: Sequence[Features]) -> EntityAttention:
+    """That of all windows."""
+    found = {window.entity_attention for window in windows}
+    if len(found) > 1:
+        raise ValueError(f"the entities of a batch attend in several ways: {', '.join(sorted(found))}")
+    return found.pop()
+
+
 def _pad_types(arrays: Sequence[IntArray | None]) -> Tensor | None:
-    """Segment ids, padded with 0; None where no window has any."""
+    """Segment ids, or groups, padded with 0; None where no window has any."""
     known = [array for array in arrays if array is not None]
     if len(known) not in (0, len(arrays)):
-        raise ValueError("some windows of a batch have segment ids and others have none")
+        raise ValueError("some windows of a batch have segment ids, or groups of entities, and others have none")
     return _pad(known, 0) if known else None
 
 

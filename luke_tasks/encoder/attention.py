@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from luke_tasks.encoder.fused_attention import merged_attention
+from luke_tasks.encoder.shared_attention import SharedPattern, eager_shared_attention, shared_attention
 from luke_tasks.errors import LukeTasksError
 
 AttentionChoice = Literal["auto", "fused", "eager"]
@@ -111,11 +112,18 @@ class SelfAttention(nn.Module):
             self.e2w_query = nn.Linear(hidden_size, hidden_size)
             self.e2e_query = nn.Linear(hidden_size, hidden_size)
 
-    def forward(self, hidden: Tensor, key_mask: Tensor, words: int) -> Tensor:
-        """From `hidden` (B, W+E, D), whose first `words` are words, and `key_mask` (B, W+E), to (B, W+E, D)."""
+    def forward(
+        self, hidden: Tensor, key_mask: Tensor, words: int, pattern: SharedPattern | None = None
+    ) -> Tensor:  # fmt: skip
+        """From `hidden` (B, W+E, D), whose first `words` are words, and `key_mask` (B, W+E), to (B, W+E, D).
+
+        With a `pattern`, words attend to words only, and entities as it says; `w2e_query` is then not asked.
+        """
         keys, values = self._heads(self.key(hidden)), self._heads(self.value(hidden))  # (B, H, W+E, d)
         dropout = self.dropout if self.training else 0.0
-        if self.entity_aware and words < hidden.size(1):
+        if pattern is not None and words < hidden.size(1):
+            mixed = self._shared(hidden, keys, values, key_mask[:, :words], pattern, dropout)
+        elif self.entity_aware and words < hidden.size(1):
             word_hidden, entity_hidden = hidden[:, :words], hidden[:, words:]  # (B, W, D), (B, E, D)
             queries = Queries(
                 w2w=self._heads(self.query(word_hidden)),
@@ -129,6 +137,20 @@ class SelfAttention(nn.Module):
             plain = fused_plain_attention if self._is_fused(hidden, dropout) else plain_attention
             mixed = plain(self._heads(self.query(hidden)), keys, values, key_mask, dropout)
         return mixed.transpose(1, 2).flatten(2)  # (B, W+E, D)
+
+    def _shared(
+        self, hidden: Tensor, keys: Tensor, values: Tensor, word_mask: Tensor, pattern: SharedPattern, dropout: float
+    ) -> Tensor:
+        words = word_mask.size(1)
+        word_hidden, entity_hidden = hidden[:, :words], hidden[:, words:]  # (B, W, D), (B, E, D)
+        to_words = self._heads((self.e2w_query if self.entity_aware else self.query)(entity_hidden))
+        to_entities = self._heads(self.e2e_query(entity_hidden)) if self.entity_aware else to_words
+        word_query = self._heads(self.query(word_hidden))
+        plain = fused_plain_attention if self._is_fused(hidden, dropout) else plain_attention
+        word_rows = plain(word_query, keys[:, :, :words], values[:, :, :words], word_mask, dropout)  # (B, H, W, d)
+        attend = eager_shared_attention if self.attention == "eager" else shared_attention
+        entity_rows = attend(to_words, to_entities, keys, values, word_mask, pattern, dropout)  # (B, H, E, d)
+        return torch.cat([word_rows, entity_rows], dim=2)
 
     def _heads(self, projected: Tensor) -> Tensor:
         return projected.unflatten(2, (self.num_heads, -1)).transpose(1, 2)  # (B, N, D) to (B, H, N, d)

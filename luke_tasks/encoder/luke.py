@@ -23,6 +23,7 @@ from luke_tasks.data.hub import SPECIAL_ENTITIES, checkpoint_dir
 from luke_tasks.encoder.attention import AttentionChoice, SelfAttention
 from luke_tasks.encoder.encoder import EmbeddingTables, Encoder, EncoderOutput, Pooler
 from luke_tasks.encoder.pretrained import LukeConfig, read_config, read_weights, write_config
+from luke_tasks.encoder.shared_attention import SharedPattern
 from luke_tasks.errors import CheckpointError, DataError
 from luke_tasks.files import replacing, write_json
 from luke_tasks.registry import Fraction, Provided
@@ -124,8 +125,8 @@ class AttentionBlock(nn.Module):
         )  # fmt: skip
         self.output = Residual(config, in_size=config.hidden_size)
 
-    def forward(self, hidden: Tensor, key_mask: Tensor, words: int) -> Tensor:
-        return self.output(self.self(hidden, key_mask, words), hidden)  # (B, W+E, D)
+    def forward(self, hidden: Tensor, key_mask: Tensor, words: int, pattern: SharedPattern | None) -> Tensor:
+        return self.output(self.self(hidden, key_mask, words, pattern), hidden)  # (B, W+E, D)
 
 
 class Intermediate(nn.Module):
@@ -151,8 +152,8 @@ class Layer(nn.Module):
         self.intermediate = Intermediate(config)
         self.output = Residual(config, in_size=config.intermediate_size)
 
-    def forward(self, hidden: Tensor, key_mask: Tensor, words: int) -> Tensor:
-        hidden = self.attention(hidden, key_mask, words)
+    def forward(self, hidden: Tensor, key_mask: Tensor, words: int, pattern: SharedPattern | None) -> Tensor:
+        hidden = self.attention(hidden, key_mask, words, pattern)
         return self.output(self.intermediate(hidden), hidden)  # (B, W+E, D)
 
 
@@ -163,9 +164,9 @@ class Layers(nn.Module):
         super().__init__()
         self.layer = nn.ModuleList([Layer(config, attention) for _ in range(config.num_hidden_layers)])
 
-    def forward(self, hidden: Tensor, key_mask: Tensor, words: int) -> Tensor:
+    def forward(self, hidden: Tensor, key_mask: Tensor, words: int, pattern: SharedPattern | None) -> Tensor:
         for layer in self.layer:
-            hidden = layer(hidden, key_mask, words)
+            hidden = layer(hidden, key_mask, words, pattern)
         return hidden  # (B, W+E, D)
 
 
@@ -263,7 +264,7 @@ class LukeEncoder(Encoder):
             entity_hidden = self.entity_embeddings(batch.entity_ids, batch.entity_spans, words, batch.entity_type_ids)
             hidden = torch.cat([hidden, entity_hidden], dim=1)  # (B, W+E, D)
             key_mask = torch.cat([key_mask, batch.entity_mask.bool()], dim=1)  # (B, W+E)
-        hidden = self.encoder(hidden, key_mask, words)  # (B, W+E, D)
+        hidden = self.encoder(hidden, key_mask, words, SharedPattern.of(batch))  # (B, W+E, D)
         pooled = self.pooler(hidden) if self.pooler is not None else None  # (B, D)
         output = EncoderOutput(word_hidden=hidden[:, :words], pooled=pooled, tables=self.embedding_tables())
         if batch.entity_ids is not None:
