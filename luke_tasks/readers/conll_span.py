@@ -3,7 +3,7 @@
 The windows, candidate spans and splits are those of studio-ousia/luke's `examples/ner` (LUKE, Yamada et al. 2020,
 section 4.3): a sentence stands amid as much of its document as the window holds, every word span of at most
 `max_mention_length` word pieces is a `[MASK]` entity, and more than `max_entity_length` of them are shared out evenly
-over several windows of the same words.
+over several windows of the same words. With `context: "shared"` the spans of many sentences stand in one window.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from luke_tasks.data.tokenizer import MASK_ENTITY, Tokenizer
 from luke_tasks.errors import DataError
 from luke_tasks.readers.columns import ColumnDocument, parse_columns
 from luke_tasks.readers.reader import Reader, WindowLength, read_text, require_strings, require_text
+from luke_tasks.readers.shared_context import SharedWindow, shared_windows
 from luke_tasks.readers.tagging import Scheme, Span, Tag, detect_scheme, parse_tag, spans_of
 from luke_tasks.readers.windows import cut_long_words, split_long_sentence, with_context
 from luke_tasks.registry import Encoding, PositiveInt, Provided
@@ -88,12 +89,15 @@ class ConllSpanReader(Reader):
     Args:
         tokenizer: of the encoder's checkpoint.
         max_sequence_length: word pieces of a window, special tokens included.
-        max_entity_length: candidate spans of a window.
+        max_entity_length: candidate spans of a window; a shared one has all of its sentences'.
         max_mention_length: word pieces of a candidate span; longer gold entities cannot be predicted and are counted.
         iob_scheme: how tags mark entities; `detect` looks at the whole file.
         encoding: of the file.
         context: `document`: a sentence is read amid its neighbours; `sentence`: alone, for files whose neighbouring
-            sentences have nothing to do with each other (tweets), and faster.
+            sentences have nothing to do with each other (tweets), and faster; `shared`: many sentences in one window,
+            whose words do not see the spans (see `readers/shared_context.py`), faster by far on documents.
+        span_attention: what a span of a shared window attends to besides the words: to itself (`self`), or to all
+            spans of its sentence (`sentence`). Otherwise all spans of a window see each other.
 
     Raises:
         DataError: see `read`.
@@ -110,7 +114,8 @@ class ConllSpanReader(Reader):
         max_mention_length: PositiveInt = 16,
         iob_scheme: Scheme | Literal["detect"] = "detect",
         encoding: Encoding = "utf-8",
-        context: Literal["document", "sentence"] = "document",
+        context: Literal["document", "sentence", "shared"] = "document",
+        span_attention: Literal["self", "sentence"] = "self",
     ) -> None:
         super().__init__()
         self.tokenizer = tokenizer
@@ -120,6 +125,16 @@ class ConllSpanReader(Reader):
         self.iob_scheme = iob_scheme
         self.encoding = encoding
         self.context = context
+        self.span_attention = span_attention
+        if context == "shared":
+            self.entity_attention = "self" if span_attention == "self" else "group"
+
+    @classmethod
+    def config_faults(cls, values: dict[str, Any]) -> Iterator[tuple[str, str]]:
+        """What spans attend to is a choice in shared windows only."""
+        if values["span_attention"] != "self" and values["context"] != "shared":
+            yield "span_attention", (f'"{values["span_attention"]}" goes with "context": "shared", found '
+                                     f'"{values["context"]}"')  # fmt: skip
 
     # -- file → examples --------------------------------------------------------------------------------------------
 
@@ -153,8 +168,16 @@ class ConllSpanReader(Reader):
         # first piece of each word, and the end of the last: (words + 1,)
         word_starts = np.cumsum([0, *(len(word_pieces) for word_pieces in pieces)])
         gold = {(entity.start, entity.end): entity.label for entity in example.entities or ()}
-        for first, last in example.sentences:
-            for start, end in split_long_sentence(example.words, word_starts, first, last, capacity, self.dropped):
+        parts = (
+            part
+            for sentence in example.sentences
+            for part in split_long_sentence(example.words, word_starts, *sentence, capacity, self.dropped)
+        )
+        if self.context == "shared":
+            for window in shared_windows(list(parts), word_starts, capacity):
+                yield from self._encode_shared(example, piece_ids, word_starts, window, gold)
+        else:
+            for start, end in parts:
                 yield from self._encode_sentence(example, piece_ids, word_starts, start, end, gold)
         self._count_discarded(gold, word_starts)
 
@@ -175,16 +198,10 @@ class ConllSpanReader(Reader):
         word_ids = np.concatenate([[special.cls], piece_ids[left:right], [special.sep]])
         word_spans, piece_spans = self._candidates(word_starts, first, last)  # (E, 2) each
         if not len(word_spans):
-            what = f"sentences hold no span of at most max_mention_length ({self.max_mention_length} word pieces)"
-            self.dropped[f"{what} and were left out"] += 1
+            self._count_empty(1)
             return
         window_spans = piece_spans - left + 1  # + 1 for [CLS]
-        labels = None
-        if example.entities is not None:
-            labels = np.full(len(word_spans), NON_ENTITY, dtype=object)
-            rows = {(start, end): row for row, (start, end) in enumerate(word_spans.tolist())} if gold else {}
-            for span in [span for span in gold if span in rows]:
-                labels[rows[span]] = gold.pop(span)
+        labels = _span_labels(word_spans, gold) if example.entities is not None else None
         num_parts = math.ceil(len(word_spans) / self.max_entity_length)
         part_size = math.ceil(len(word_spans) / num_parts)
         for part in range(num_parts):
@@ -200,6 +217,40 @@ class ConllSpanReader(Reader):
                 span_labels=labels[chosen] if labels is not None else None,
                 where=example.where(first),
             )
+
+    def _encode_shared(
+        self,
+        example: NerExample,
+        piece_ids: IntArray,
+        word_starts: IntArray,
+        window: SharedWindow,
+        gold: dict[tuple[int, int], str],
+    ) -> Iterator[NerFeatures]:
+        """The window of some sentences, none where they have no candidate; `gold` as in `_encode_sentence`."""
+        special = self.tokenizer.special
+        found = [self._candidates(word_starts, first, last) for first, last in window.sentences]
+        counts = np.array([len(word_spans) for word_spans, _ in found])
+        self._count_empty(int((counts == 0).sum()))
+        if not counts.any():
+            return
+        word_spans, piece_spans = (np.concatenate(spans) for spans in zip(*found, strict=True))  # (E, 2) each
+        yield NerFeatures(
+            example=example,
+            word_ids=np.concatenate([[special.cls], piece_ids[window.left : window.right], [special.sep]]),
+            entity_ids=np.full(len(word_spans), self.tokenizer.entity_vocab[MASK_ENTITY]),
+            entity_spans=piece_spans - window.left + 1,  # + 1 for [CLS]
+            entity_attention=self.entity_attention,
+            entity_groups=np.repeat(np.arange(len(counts)), counts) if self.entity_attention == "group" else None,
+            num_words=sum(last - first for (first, last), count in zip(window.sentences, counts, strict=True) if count),
+            word_spans=word_spans,
+            span_labels=_span_labels(word_spans, gold) if example.entities is not None else None,
+            where=example.where(window.sentences[0][0]),
+        )
+
+    def _count_empty(self, sentences: int) -> None:
+        if sentences:
+            what = f"sentences hold no span of at most max_mention_length ({self.max_mention_length} word pieces)"
+            self.dropped[f"{what} and were left out"] += sentences
 
     def _candidates(self, word_starts: IntArray, first: int, last: int) -> tuple[IntArray, IntArray]:
         """All spans of at most `max_mention_length` pieces within the words `[first, last)`, by start, then end.
@@ -223,6 +274,15 @@ class ConllSpanReader(Reader):
             else:
                 what = "entities lie across the cut of a sentence longer than the window"
             self.dropped[f"{what} and cannot be predicted; evaluation counts them as missed"] += 1
+
+
+def _span_labels(word_spans: IntArray, gold: dict[tuple[int, int], str]) -> NDArray[np.object_]:
+    """The label of each candidate, (E,); the entities found among them leave `gold`."""
+    labels = np.full(len(word_spans), NON_ENTITY, dtype=object)
+    rows = {(start, end): row for row, (start, end) in enumerate(word_spans.tolist())} if gold else {}
+    for span in [span for span in gold if span in rows]:
+        labels[rows[span]] = gold.pop(span)
+    return labels
 
 
 def parse_document(record: dict[str, Any], where: str) -> NerExample:

@@ -12,7 +12,7 @@ from io import IncrementalNewlineDecoder
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
-from luke_tasks.data.features import Features
+from luke_tasks.data.features import EntityAttention, Features
 from luke_tasks.data.tokenizer import Tokenizer
 from luke_tasks.errors import DataError
 from luke_tasks.registry import Check, Registrable
@@ -33,6 +33,7 @@ class Reader(Registrable, ABC):
     task: ClassVar[str]  # heads name the tasks they solve; reader and head of an experiment must agree
     max_sequence_length: int  # word pieces of a window, special tokens included
     tokenizer: Tokenizer
+    entity_attention: EntityAttention = "all"  # what the entities of its windows attend to
     names_entities: bool = False  # whether its windows, or its labels, hold entities other than the four special ones
     has_labels: bool = True  # False: the task has no classes (answers are spans, scores, candidates): `Labels` is empty
     min_labels: ClassVar[int] = 2  # with fewer classes there is nothing to learn
