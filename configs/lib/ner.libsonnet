@@ -33,6 +33,14 @@
     },
   },
 
+  // Many sentences in one window, laid over either of the others. A window holds about as many sentences as a step's
+  // windows did, so a step is one window.
+  shared:: {
+    dataset_reader+: { context: "shared" },
+    data_loader+: { batch_size: 1 },
+    trainer+: { num_gradient_accumulation_steps: 1 },
+  },
+
   // Tweets of WNUT-17 with the embedded model, in minutes on two cores.
   wnut17(encoder, features):: {
     dataset_reader: {
