@@ -135,7 +135,7 @@ def eager_shared_attention(
         own = (to_entities * own_keys).sum(dim=-1, keepdim=True) / math.sqrt(keys.size(-1))  # (B, H, E, 1)
     else:
         groups, mask = pattern.groups, pattern.entity_mask
-        seen = (groups[:, :, None] == groups[:, None, :]) & mask[:, None]  # (B, E, E)
+        seen = (groups[:, :, None] == groups[:, None, :]) & mask[:, None] & mask[:, :, None]  # (B, E, E)
         own = to_entities @ own_keys.mT / math.sqrt(keys.size(-1))  # (B, H, E, E)
         own = own.masked_fill(~seen[:, None], torch.finfo(own.dtype).min)
     probabilities = torch.cat([scores, own], dim=3).softmax(dim=-1)  # (B, H, E, W+1 or W+E)
@@ -184,10 +184,11 @@ class _SharedAttention(torch.autograd.Function):
 def _attend_to_groups(
     query: Tensor, keys: Tensor, values: Tensor, slots: Slots, dropout: Dropout
 ) -> tuple[Tensor, Tensor]:
-    """As `attend`, each entity to its group: all are (B, H, E, d). What padding gets is no one's."""
+    """As `attend`, each entity to its group: all are (B, H, E, d). Padding attends to none."""
     spread = slots.spread(query), slots.spread(keys), slots.spread(values)  # (B*G, H, S, d) each
     mixed, log_sum = attend(*spread, slots.bias(keys.dtype), dropout)
-    return slots.collect(mixed), slots.collect(log_sum.unsqueeze(-1)).squeeze(-1)
+    log_sum = slots.collect(log_sum.unsqueeze(-1)).squeeze(-1)  # (B, H, E)
+    return slots.collect(mixed), log_sum.masked_fill_(~slots.mask[:, None], torch.finfo(log_sum.dtype).min)
 
 
 def _attend_to_groups_backward(

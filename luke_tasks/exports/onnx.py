@@ -28,6 +28,7 @@ from torch import Tensor, nn
 from torch.export import Dim
 
 from luke_tasks.data.batch import Batch
+from luke_tasks.data.features import EntityAttention
 from luke_tasks.data.tokenizer import MASK_ENTITY
 from luke_tasks.encoder.attention import SelfAttention
 from luke_tasks.errors import ArchiveError, ExportError, LukeTasksError
@@ -49,6 +50,7 @@ _MEANINGS = {
     "entity_ids": "(batch, entities) ids, see entity_vocab in tokenizer/special.json",
     "entity_spans": "(batch, entities, 2) the word pieces [start, end) of each entity; [0, 0) for padding",
     "entity_mask": "(batch, entities) 1 for an entity, 0 for padding",
+    "entity_groups": "(batch, entities) which sentence of the window each entity is of; anything for padding",
 }
 
 
@@ -80,7 +82,8 @@ def export(
     if task not in NUM_ENTITIES:
         raise ArchiveError(f"{archive}: a model of {task}; --to onnx writes models of {', '.join(NUM_ENTITIES)} so far")
     out.mkdir(parents=True, exist_ok=True)
-    graph = Graph(trained.model, input_names(trained.model)).eval()
+    attention = trained.reader.entity_attention
+    graph = Graph(trained.model, input_names(trained.model, attention), attention).eval()
     shapes = _Shapes(trained)
     _write(graph, shapes.batch(3, 16, 5), trained, out / MODEL_NAME)
     difference = max(_difference(graph, batch, out / MODEL_NAME) for batch in shapes.others())
@@ -93,11 +96,12 @@ def export(
     return f"{MODEL_NAME} from {', '.join(graph.inputs)} to logits, within {difference:.1e} of PyTorch's"
 
 
-def input_names(model: Model) -> list[str]:
+def input_names(model: Model, attention: EntityAttention) -> list[str]:
     """Those tensors of a `Batch` that the logits depend on. Segments are none of them: these tasks have one text."""
     names = ["word_ids", "word_mask"]
     if model.head.needs_entities:
-        return [*names, "entity_ids", "entity_spans", "entity_mask"]
+        groups = ["entity_groups"] if attention == "group" else []
+        return [*names, "entity_ids", "entity_spans", "entity_mask", *groups]
     reads_spans = getattr(model.head, "token_feature", None) != "cls_token"
     return [*names, "entity_spans"] if reads_spans else names
 
@@ -107,12 +111,14 @@ class Graph(nn.Module):
 
     Args:
         inputs: the names of those it takes.
+        attention: what entities attend to, which is part of the graph.
     """
 
-    def __init__(self, model: Model, inputs: Sequence[str]) -> None:
+    def __init__(self, model: Model, inputs: Sequence[str], attention: EntityAttention = "all") -> None:
         super().__init__()
         self.model = model
         self.inputs = inputs
+        self.attention = attention
         for module in model.modules():
             if isinstance(module, SelfAttention):
                 module.attention = "eager"  # ONNX has no operator for the fused one
@@ -121,7 +127,7 @@ class Graph(nn.Module):
         """From `inputs`, int64, masks too, to logits: (B, C), or (B, E, C) for NER."""
         named: dict[str, Any] = dict(zip(self.inputs, tensors, strict=True))
         masks = {name: tensor.bool() for name, tensor in named.items() if name.endswith("mask")}
-        logits: Tensor = self.model(Batch(**{**named, **masks})).logits
+        logits: Tensor = self.model(Batch(**{**named, **masks}, entity_attention=self.attention)).logits
         return logits
 
     def tensors(self, batch: Batch) -> tuple[Tensor, ...]:
@@ -161,6 +167,7 @@ class _Shapes:
             entity_ids=torch.full((windows, entities), self.mask_id) * entity_mask,
             entity_spans=torch.stack([starts, ends], dim=-1) * entity_mask[..., None],  # (B, E, 2)
             entity_mask=entity_mask,
+            entity_groups=self._integers(0, 3, windows, entities),
         )
 
     def others(self) -> Iterator[Batch]:

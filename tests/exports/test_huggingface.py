@@ -257,6 +257,20 @@ def test_features(tmp_path: Path, architecture: str, overrides: dict[str, Any], 
     assert not (tmp_path / "out").exists()
 
 
+def test_shared_windows(tmp_path: Path) -> None:
+    """Refused; for windows of one sentence the same weights can be exported, as the message says."""
+    overrides = {"dataset_reader.context": "shared"}
+    trained = untrained(tmp_path, NER, tiny_luke(tmp_path / "luke"), **overrides)
+    with pytest.raises(LukeTasksError) as raised:
+        huggingface.export(trained, tmp_path / "out", card="")
+    assert str(raised.value) == (
+        'dataset_reader.context "shared": transformers\' LUKE has no such attention pattern; '
+        '-o \'{"dataset_reader.context": "document"}\' exports the weights for windows of one sentence, where they '
+        "predict somewhat differently"
+    )
+    assert not (tmp_path / "out").exists()
+
+
 def test_baseline(tmp_path: Path) -> None:
     overrides = {"model.encoder.type": "transformer", "model.head.features": "token"}
     trained = untrained(tmp_path, NER, tiny_roberta(tmp_path / "roberta"), **overrides)

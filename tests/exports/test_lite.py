@@ -60,6 +60,15 @@ def logits(run: Path, raw_inputs: list[Any]) -> Tensor:
     return output
 
 
+def test_shared_windows(ner_config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    overrides = {"dataset_reader.context": "shared", "trainer.num_epochs": 1}
+    assert train(ner_config, tmp_path / "run", overrides=overrides) == 0
+    lite(tmp_path / "run", tmp_path / "lite", capsys)
+    text = ["\n".join(TEXT_INPUTS)]
+    torch.testing.assert_close(logits(tmp_path / "lite", text), logits(tmp_path / "run", text), atol=1e-6, rtol=0)
+    assert load_trained(tmp_path / "lite").reader.entity_attention == "self"
+
+
 # -- archives -------------------------------------------------------------------------------------------------------
 
 

@@ -136,6 +136,24 @@ def test_ner(
     assert exported.config["pad_token_id"] == 1
 
 
+@pytest.mark.parametrize("span_attention", ["self", "sentence"])
+def test_ner_in_shared_windows(
+    span_attention: str, ner_config: Path, luke: dict[str, Any], onnxruntime: Any, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    run, out = tmp_path / "run", tmp_path / "onnx"
+    overrides = {"trainer.num_epochs": 1, "model.encoder": luke, "dataset_reader.context": "shared",
+                 "dataset_reader.span_attention": span_attention}  # fmt: skip
+    assert train(ner_config, run, overrides=overrides) == 0
+    export(run / "model.tar.gz", out, capsys)
+    exported = Exported(run, out, onnxruntime)
+    assert ("entity_groups" in exported.config["inputs"]) == (span_attention == "sentence")
+    features = windows(exported.trained, ["\n".join(TEXTS), *TEXTS])
+    assert len({len(feature.entity_ids) for feature in features}) > 1
+    exported.check(features)
+    exported.check(features[:1])
+
+
 @pytest.mark.parametrize(("make_run", "inputs", "entities"), [(relation_run, PAIRS, 2), (typing_run, MENTIONS, 1)])
 def test_marked_entities(
     make_run: Callable[..., Path], inputs: list[Any], entities: int, luke: dict[str, Any], onnxruntime: Any,

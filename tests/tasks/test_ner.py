@@ -34,6 +34,21 @@ def test_head(ner_config: Path, tmp_path: Path, features: str) -> None:
     check_head(ner_config, tmp_path, INPUTS, overrides, tuple(unread))
 
 
+@pytest.mark.parametrize("span_attention", ["self", "sentence"])
+def test_head_in_shared_windows(ner_config: Path, tmp_path: Path, span_attention: str) -> None:
+    """Words do not attend to entities there, so nothing asks `w2e_query`."""
+    overrides = {"dataset_reader.context": "shared", "dataset_reader.span_attention": span_attention,
+                 "data_loader.batch_size": 2, "trainer.num_epochs": 3, "model.encoder.entities": "special"}  # fmt: skip
+    check_head(ner_config, tmp_path, INPUTS, overrides, unused=r"\.w2e_query\.")
+
+
+def test_head_in_shared_windows_over_a_plain_encoder(ner_config: Path, tmp_path: Path) -> None:
+    content = json.loads(ner_config.read_text(encoding="utf-8"))
+    content["model"]["encoder"] = {"type": "transformer", "pretrained": str(tiny_roberta(tmp_path / "roberta"))}
+    ner_config.write_text(json.dumps(content), encoding="utf-8")
+    check_head(ner_config, tmp_path, INPUTS, {"model.head.features": "token", "dataset_reader.context": "shared"})
+
+
 def test_head_over_a_plain_encoder(ner_config: Path, tmp_path: Path) -> None:
     content = json.loads(ner_config.read_text(encoding="utf-8"))
     content["model"]["encoder"] = {"type": "transformer", "pretrained": str(tiny_roberta(tmp_path / "roberta"))}
@@ -48,6 +63,18 @@ def test_other_checkpoints(ner_config: Path, tmp_path: Path, make: Any) -> None:
                  "dataset_reader.max_sequence_length": 60, "model.encoder.entities": "special"}  # fmt: skip
     assert train(ner_config, tmp_path / "run", overrides=overrides) == 0
     assert luke_tasks.load(tmp_path / "run")("London is the capital").text == "London is the capital"
+
+
+def test_shared_windows_learn(trained: Path, tmp_path: Path) -> None:
+    """The same data as the windows of one sentence do; what they find in a text of many windows stands there, once."""
+    overrides = {"dataset_reader.context": "shared", "data_loader.batch_size": 1, "trainer.num_epochs": 40}
+    assert train(trained.parent / "config.json", tmp_path / "run", overrides=overrides) == 0
+    assert json.loads((tmp_path / "run" / "metrics.json").read_text(encoding="utf-8"))["best_validation_f1"] > 0.95
+    text = "he was in Paris\n" * 40
+    starts = [index for index in range(len(text)) if text.startswith("Paris", index)]
+    found = [(entity.text, entity.start) for entity in luke_tasks.load(tmp_path / "run")(text).entities]
+    assert set(found) <= {("Paris", start) for start in starts}
+    assert len(set(found)) == len(found) > 30  # of 40, at places that the short texts of the training do not have
 
 
 @pytest.fixture(scope="module")

@@ -82,6 +82,21 @@ def test_recovering_from_every_checkpoint(ner_config: Path, tmp_path: Path) -> N
         assert_same_run(run_dir, whole)
 
 
+def test_recovering_in_shared_windows(ner_config: Path, tmp_path: Path) -> None:
+    """The probabilities that attention drops come back, and weights that get no gradient do not stand in the way."""
+    overrides = {**OVERRIDES, "trainer.checkpointer.keep_most_recent_by_count": 100, "dataset_reader.context": "shared",
+                 "data_loader.batch_size": 1, "model.encoder.dropout": 0.3}  # fmt: skip
+    whole, run_dir = tmp_path / "whole", tmp_path / "recovered"
+    assert train(ner_config, whole, overrides=overrides) == 0
+    shutil.copytree(whole, run_dir)
+    for late in checkpoints(run_dir)[2:]:
+        shutil.rmtree(late)
+    for name in ("metrics.json", "model.tar.gz", "best.safetensors"):
+        (run_dir / name).unlink()
+    assert train(ner_config, run_dir, "--recover", overrides=overrides) == 0
+    assert_same_run(run_dir, whole)
+
+
 def test_interrupt_saves_the_state_and_exits_130(ner_config: Path, tmp_path: Path) -> None:
     overrides = {**OVERRIDES, "trainer.num_epochs": 30, "trainer.checkpointer.save_every_num_batches": 1000}
     run_dir = tmp_path / "run"
