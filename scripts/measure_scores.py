@@ -4,13 +4,18 @@ python scripts/measure_scores.py TASK --data FOLDER --out runs/measure --seeds 3
 
 | TASK | files in FOLDER | trained on, chosen on, tested on |
 |---|---|---|
-| wnut17 | train.conll, dev.conll, test.conll | as the files say |
+| wnut17, wnut17_shared | train.conll, dev.conll, test.conll | as the files say |
+| ner_sample, which needs no FOLDER | data/ner | as the files say |
 | open_entity | train.json, dev.json | 9/10 of train.json, the rest of it, dev.json |
 | kbp37 | train-1000.txt (or train.txt), dev.txt | 9/10 of the training file, the rest of it, dev.txt |
 | xquad | xquad.en.json | 36 articles, 4 articles, the other 8 |
 
 Each run is `allennlp train` in a process of its own, then `allennlp evaluate` on the test file. A run whose scores are
 there already is not made again. The rows without a model are computed from the same files.
+
+`wnut17_shared` and `ner_sample` compare two ways to make windows and have speeds, too, in labelled words a second: of training, as the run's
+log says of each epoch, and of prediction, the test file being read, encoded, decoded and scored by a loaded model. They
+mean something on an idle machine only.
 """
 
 from __future__ import annotations
@@ -19,9 +24,11 @@ import argparse
 import json
 import os
 import random
+import re
 import statistics
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,6 +36,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import luke_tasks
 from luke_tasks.metrics.answer_text import best, exact_match, f1
 from luke_tasks.metrics.relation_f1 import RelationF1
 from luke_tasks.metrics.typing_scores import TypingScores
@@ -54,13 +62,16 @@ class Task:
     metrics: dict[str, str]  # column of the table → name of the score
     scale: float = 100.0  # what a score is multiplied by
     without_model: tuple[str, Callable[[Split], Scores]] | None = None  # row of the table, its scores on the test file
+    speeds: bool = False  # whether words a second are reported
 
 
 def main() -> None:
     """Run what is missing, then print the table."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else "")
     parser.add_argument("task", choices=TASKS)
-    parser.add_argument("--data", type=Path, required=True, help="the folder that holds the files named above")
+    parser.add_argument(
+        "--data", type=Path, default=Path("data/ner"), help="the folder that holds the files named above"
+    )
     parser.add_argument("--out", type=Path, default=Path("runs/measure"))
     parser.add_argument("--seeds", type=int, default=3)
     args = parser.parse_args()
@@ -75,6 +86,10 @@ def main() -> None:
     for name, config in task.configs.items():
         runs = [out / f"{Path(config).name}_seed{seed}" for seed in range(args.seeds)]
         rows[name] = [measure(config, seed, split, run_dir) for seed, run_dir in enumerate(runs)]
+        if task.speeds:
+            rows[name] = [
+                {**scores, **measure_speeds(split, run)} for scores, run in zip(rows[name], runs, strict=True)
+            ]
     print(table(rows, task))
 
 
@@ -92,6 +107,24 @@ def measure(config: str, seed: int, split: Split, run_dir: Path) -> Scores:
     return scores
 
 
+def measure_speeds(split: Split, run_dir: Path) -> Scores:
+    """Labelled words a second of a finished run, in training and in prediction."""
+    result_file = run_dir / "speeds.json"
+    if not result_file.exists():
+        log = (run_dir / "out.log").read_text(encoding="utf-8")
+        epochs = [int(found.replace(",", "")) for found in re.findall(r"; ([\d,]+) words/s$", log, re.MULTILINE)]
+        config = json.loads((run_dir / "config.json").read_text(encoding="utf-8"))
+        batch_size = (config["validation_data_loader"] or config["data_loader"])["batch_size"]
+        predictor = luke_tasks.load(run_dir / "model.tar.gz", batch_size=batch_size)
+        words = sum(len(example.words) for example in predictor.reader.read(split.test))
+        began = time.monotonic()
+        predictor.evaluate(split.test)
+        seconds = time.monotonic() - began
+        result_file.write_text(json.dumps({"training": statistics.mean(epochs), "prediction": words / seconds}))
+    speeds: Scores = json.loads(result_file.read_text(encoding="utf-8"))
+    return speeds
+
+
 def allennlp(*arguments: str, environment: dict[str, str]) -> None:
     """Run a command of luke-tasks; stop the script when it fails."""
     subprocess.run([sys.executable, "-m", "luke_tasks", *arguments], env=environment, check=True, stdout=sys.stderr)
@@ -99,13 +132,16 @@ def allennlp(*arguments: str, environment: dict[str, str]) -> None:
 
 def table(rows: dict[str, list[Scores]], task: Task) -> str:
     """A Markdown table: mean ± standard deviation over seeds."""
-    lines = [f"| | {' | '.join(task.metrics)} |", f"|---|{'--:|' * len(task.metrics)}"]
+    speeds = {"training, words/s": "training", "prediction, words/s": "prediction"} if task.speeds else {}
+    columns = [*task.metrics, *speeds]
+    lines = [f"| | {' | '.join(columns)} |", f"|---|{'--:|' * len(columns)}"]
     for name, results in rows.items():
         cells = []
         for metric in task.metrics.values():
             values = [task.scale * result[metric] for result in results]
             spread = f" ± {statistics.stdev(values):.1f}" if len(values) > 1 else ""
             cells.append(f"{statistics.mean(values):.1f}{spread}")
+        cells += [f"{statistics.mean(result[speed] for result in results):,.0f}" for speed in speeds.values()]
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
@@ -116,6 +152,11 @@ def table(rows: dict[str, list[Scores]], task: Task) -> str:
 def split_wnut17(data: Path, out: Path) -> Split:
     """The published split."""
     return Split(data / "train.conll", data / "dev.conll", data / "test.conll")
+
+
+def split_ner_sample(data: Path, out: Path) -> Split:
+    """The split of the project's own sample."""
+    return Split(data / "train.txt", data / "valid.txt", data / "test.txt")
 
 
 def split_open_entity(data: Path, out: Path) -> Split:
@@ -211,6 +252,18 @@ TASKS = {
         configs={"LUKE, `token+entity`": "ner/wnut17", "`transformer`, `token`": "ner/wnut17_baseline"},
         split=split_wnut17,
         metrics={"span F1": "f1"},
+    ),
+    "wnut17_shared": Task(
+        configs={'`"document"`': "ner/wnut17_document", '`"shared"`': "ner/wnut17_shared"},
+        split=split_wnut17,
+        metrics={"span F1": "f1"},
+        speeds=True,
+    ),
+    "ner_sample": Task(
+        configs={'`"document"`': "ner/quickstart_document", '`"shared"`': "ner/quickstart_shared"},
+        split=split_ner_sample,
+        metrics={"span F1": "f1"},
+        speeds=True,
     ),
     "open_entity": Task(
         configs={

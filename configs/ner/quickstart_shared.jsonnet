@@ -1,4 +1,5 @@
-// quickstart.jsonnet with all sentences of a document in one window (README, "One window for many sentences").
+// quickstart.jsonnet with all sentences of a document in one window (README, "One window for many sentences"). Against
+// quickstart_document.jsonnet: scripts/measure_scores.py ner_sample.
 //
 //   allennlp train configs/ner/quickstart_shared.jsonnet -s runs/quickstart_shared
 (import "quickstart.jsonnet") + {

@@ -1,5 +1,5 @@
-// WNUT-17 as in wnut17.jsonnet, each tweet amid its neighbours in windows of 512: the costly way to read documents, which
-// wnut17_shared.jsonnet is measured against. (The tweets of a neighbourhood have nothing to do with each other.)
+// WNUT-17 as in wnut17.jsonnet, each tweet amid its neighbours in windows of 512: the costly way to read documents,
+// which wnut17_shared.jsonnet is measured against. (Neighbouring tweets have nothing to do with each other.)
 //
 //   export TRAIN_DATA_PATH=wnut17/train.conll VALIDATION_DATA_PATH=wnut17/dev.conll
 //   allennlp train configs/ner/wnut17_document.jsonnet -s runs/wnut17_document
