@@ -155,15 +155,18 @@ def by_length(rows: IntArray, sizes: Sizes, batch_size: int | None, max_tokens: 
     in many ways. So the windows, sorted by length, fall into strata, as many as a stratum has batches, and each stratum
     is sorted by its words. Windows of the same size stay in the order they came.
     """
+    if not len(rows):
+        return rows
     costs = sizes.cost[rows]
-    order = np.lexsort([-sizes.words[rows], -costs // sizes.rows[rows]])
-    limits = [math.inf if max_tokens is None else max_tokens, math.inf if batch_size is None else
-              batch_size * float(costs.sum()) / max(len(rows), 1)]  # fmt: skip
-    num_strata = max(1, int(math.sqrt(costs.sum() / min(limits)))) if len(rows) else 1
+    order = np.lexsort([-sizes.words[rows], -(sizes.words + sizes.entities)[rows]])
+    of_a_batch = [] if max_tokens is None else [float(max_tokens)]  # places, about
+    if batch_size is not None:
+        of_a_batch.append(batch_size * float(costs.mean()))
+    num_strata = max(1, int(math.sqrt(costs.sum() / min(of_a_batch)))) if of_a_batch else 1
     before = np.cumsum(costs[order]) - costs[order]  # (N,) places of all that are longer
-    stratum_of_each = before * num_strata // max(int(costs.sum()), 1)
+    stratum_of_each = before * num_strata // costs.sum()
     strata = np.split(rows[order], np.flatnonzero(np.diff(stratum_of_each)) + 1)
-    return joined([rows[np.argsort(-sizes.words[rows], kind="stable")] for rows in strata], sizes)
+    return joined([stratum[np.argsort(-sizes.words[stratum], kind="stable")] for stratum in strata], sizes)
 
 
 def joined(parts: Sequence[IntArray], sizes: Sizes) -> IntArray:

@@ -185,7 +185,13 @@ def test_evaluation_batches_are_by_falling_length() -> None:
 def test_evaluation_looks_at_words_and_entities() -> None:
     windows = [window(*size) for size in ((9, 1), (4, 8), (5, 5), (6, 4), (9, 3))]
     found = [f for batch in batches_of(windows, batch_size=2, pad_id=PAD, labels=None) for f in batch.features]
-    assert [windows.index(one) for one in found] == [0, 4, 3, 2, 1]  # one stratum, by words
+    assert [windows.index(one) for one in found] == [
+        4,
+        0,
+        3,
+        2,
+        1,
+    ]  # one stratum: by words, then by the sum
     sizes = Sizes.of(uneven(1000))
     order = evaluation_order(sizes, batch_size=16)
     by_words = np.argsort(-sizes.words, kind="stable")
