@@ -1,11 +1,11 @@
 """Cutting a document into windows whose sentences are all read at once (`context: "shared"`).
 
-A document that fits is one window. A longer one is cut between sentences into as few windows as can be of which each
-sentence group fills at most three quarters, so that its first and last sentence have neighbours to look at; then as
-evenly as can be. What room is left holds the document's pieces before and after, as in `with_context`. A sentence of
-more than three quarters of a window has one of its own.
+A document that fits is one window. A longer one is cut between sentences into as few windows as can be whose own
+sentences fill at most three quarters of each, so that the first and the last of them have neighbours to look at; and,
+with so many windows, as evenly as can be. What room is left holds the document's pieces before and after, as in
+`with_context`. A sentence of more than three quarters of a window has one of its own.
 
-Positions are word pieces of the document; `word_starts` (words + 1,) holds the first piece of each word, and the end.
+Positions are word pieces of the document.
 """
 
 from __future__ import annotations
@@ -13,31 +13,29 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from luke_tasks.data.features import IntArray
 from luke_tasks.readers.windows import with_context
 
 _OWN_SHARE = 0.75  # of a window, where the document is longer than one
 
 
-class SharedWindow(NamedTuple):
-    """Some consecutive sentences and the pieces they are read amid."""
+class Window(NamedTuple):
+    """Some consecutive sentences, one at least, and the pieces they are read amid."""
 
     sentences: Sequence[tuple[int, int]]  # words [first, last) of each
     left: int  # pieces [left, right)
     right: int
 
 
-def shared_windows(
-    sentences: Sequence[tuple[int, int]], word_starts: IntArray, capacity: int
-) -> list[SharedWindow]:  # fmt: skip
+def shared_windows(sentences: Sequence[tuple[int, int]], starts: Sequence[int], capacity: int) -> list[Window]:
     """The windows of a document, in order; every sentence is in one of them.
 
     Args:
         sentences: words `[first, last)` of each, in order, of at most `capacity` pieces.
+        starts: N + 1; the first piece of each of the document's N words, and the end.
         capacity: pieces of a window, special tokens not counted.
     """
-    length = int(word_starts[-1])
-    sizes = [int(word_starts[last] - word_starts[first]) for first, last in sentences]
+    length = starts[-1]
+    sizes = [starts[last] - starts[first] for first, last in sentences]
     if not sizes:
         return []
     limit = capacity if length <= capacity else int(_OWN_SHARE * capacity)
@@ -45,8 +43,7 @@ def shared_windows(
     start = 0
     for count in _even_counts(sizes, limit):
         own = sentences[start : start + count]
-        first, last = int(word_starts[own[0][0]]), int(word_starts[own[-1][1]])
-        windows.append(SharedWindow(own, *with_context(first, last, length, capacity)))
+        windows.append(Window(own, *with_context(starts[own[0][0]], starts[own[-1][1]], length, capacity)))
         start += count
     return windows
 

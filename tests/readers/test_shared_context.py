@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import accumulate
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -144,7 +144,7 @@ def labelled(found: list[NerFeatures]) -> list[tuple[int, int, str]]:
 @given(sizes=st.lists(st.integers(1, 12), min_size=1, max_size=12), capacity=st.integers(12, 30))
 def test_windows_are_few_and_even(sizes: list[int], capacity: int) -> None:
     """Against all ways to cut the sentences into as many windows, for sentences of at most three quarters of one."""
-    starts = np.cumsum([0, *sizes])
+    starts = [0, *accumulate(sizes)]
     sentences = [(index, index + 1) for index in range(len(sizes))]
     found = shared_windows(sentences, starts, capacity)
     assert [sentence for window in found for sentence in window.sentences] == sentences
