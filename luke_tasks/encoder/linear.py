@@ -2,8 +2,8 @@
 
 For float32 on x86, torch's own `linear` calls MKL; oneDNN, which torch carries as well, is a tenth faster for the
 products of an encoder's forward pass and of the gradient of its input, and can apply the activation while the product
-is in cache. For bfloat16 the way around torch's own is a little faster, too. The gradient of the weight stays with MKL, which is as fast there. The sums are the same, rounded in
-another order.
+is in cache. The gradient of the weight stays with MKL, which is as fast there. For bfloat16 torch takes oneDNN itself;
+the direct way to it is a little faster. The sums are the same, rounded in another order.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def _onednn(inputs: Tensor, weight: Tensor, bias: Tensor | None, activation: str
 
 
 def _is_faster(inputs: Tensor, weight: Tensor) -> bool:
-    """Whether oneDNN is the better choice: on the CPU, in a plain run (compilers, exporters, autocast have their own)."""
+    """Whether oneDNN is the better choice: on the CPU, in a plain run (not compiled, exported or autocast)."""
     return (
         inputs.device.type == "cpu"
         and inputs.dtype == weight.dtype
