@@ -162,7 +162,7 @@ class NerHead(Head):
 
 
 def _entity(example: NerExample, span: _ScoredSpan) -> Entity:
-    start, end = example.word_offsets[span.start][0], example.word_offsets[span.end - 1][1]
+    start, end = int(example.word_offsets[span.start][0]), int(example.word_offsets[span.end - 1][1])
     return Entity(
         text=example.text[start:end],
         label=span.label,

@@ -97,7 +97,7 @@ class TokenClassificationHead(Head):
             assert isinstance(features, TokenFeatures)
             probabilities = softmax(logits)  # (N, C)
             for row, best in enumerate(logits.argmax(-1).tolist()):
-                start, end = example.word_offsets[features.first_word + row]
+                start, end = example.word_offsets[features.first_word + row].tolist()
                 score = round(float(probabilities[row, best]), 6)
                 words.append(LabelledWord(example.text[start:end], self.labels[best], start, end, score))
         entities = None

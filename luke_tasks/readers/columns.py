@@ -5,7 +5,6 @@ Columns are separated by tabs or by spaces; the first line decides, and all othe
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -52,13 +51,15 @@ def parse_columns(path: str | Path, text: str, tag_column: int | None = None) ->
             if document.words:
                 yield document
             document = ColumnDocument()
-        elif not line.strip():
+        elif not line or line.isspace():
             end_sentence(number)
         else:
             shape = shape or _Shape.of(line, number, path, tag_column)
-            word, tag = shape.word_and_tag(line, f"{path}:{number}")
-            words.append(word)
-            tags.append(tag)
+            columns = shape.columns(line)
+            if len(columns) != shape.num_columns or not columns[0]:
+                raise shape.fault(line, columns, f"{path}:{number}")
+            words.append(columns[0])
+            tags.append(columns[shape.tag_index])
     end_sentence(number + 1)
     if document.words:
         yield document
@@ -76,7 +77,7 @@ class _Shape:
     @classmethod
     def of(cls, line: str, number: int, path: str | Path, tag_column: int | None) -> _Shape:
         separator: Literal["tabs", "spaces"] = "tabs" if "\t" in line.strip(" \t") else "spaces"
-        num_columns = len(cls(separator, 0, number, 0)._columns(line))
+        num_columns = len(cls(separator, 0, number, 0).columns(line))
         if num_columns < 2:
             raise DataError(f"{path}:{number}: expected at least 2 columns (the word, ..., its tag) separated by tabs "
                             f"or spaces, found 1: {line[:80]!r}")  # fmt: skip
@@ -85,16 +86,15 @@ class _Shape:
                             f"found {num_columns} columns: {line[:80]!r}")  # fmt: skip
         return cls(separator, num_columns, number, num_columns - 1 if tag_column is None else tag_column - 1)
 
-    def word_and_tag(self, line: str, where: str) -> tuple[str, str]:
-        columns = self._columns(line)
-        if len(columns) != self.num_columns:
-            raise DataError(f"{where}: expected {self.num_columns} columns separated by {self.separator} as in line "
-                            f"{self.line}, found {len(columns)}: {line[:80]!r}")  # fmt: skip
-        if not columns[0]:
-            raise DataError(f"{where}: expected a word in the first column, found nothing: {line[:80]!r}")
-        return columns[0], columns[self.tag_index]
-
-    def _columns(self, line: str) -> list[str]:
+    def columns(self, line: str) -> list[str]:
+        """The columns of a line; only tabs can leave one empty."""
         if self.separator == "tabs":
             return [column.strip(" ") for column in line.rstrip(" \t").split("\t")]
-        return re.split("[ \t]+", line.strip(" \t"))
+        return list(filter(None, line.replace("\t", " ").split(" ")))  # other spaces, as U+00A0, stand within words
+
+    def fault(self, line: str, columns: list[str], where: str) -> DataError:
+        """What is wrong with a line whose columns are not as many as the first line's, or which has no word."""
+        if len(columns) != self.num_columns:
+            return DataError(f"{where}: expected {self.num_columns} columns separated by {self.separator} as in line "
+                             f"{self.line}, found {len(columns)}: {line[:80]!r}")  # fmt: skip
+        return DataError(f"{where}: expected a word in the first column, found nothing: {line[:80]!r}")

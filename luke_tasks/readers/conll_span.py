@@ -13,6 +13,7 @@ import math
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate, chain
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -26,8 +27,8 @@ from luke_tasks.data.tokenizer import MASK_ENTITY, Tokenizer
 from luke_tasks.errors import DataError
 from luke_tasks.readers.columns import ColumnDocument, parse_columns
 from luke_tasks.readers.reader import Reader, WindowLength, read_text, require_strings, require_text
-from luke_tasks.readers.tagging import Scheme, Span, Tag, detect_scheme, parse_tag, spans_of
-from luke_tasks.readers.windows import cut_long_words, split_long_sentence, with_context
+from luke_tasks.readers.tagging import Scheme, Span, Tag, detect_scheme, parse_tags, spans_of
+from luke_tasks.readers.windows import candidate_spans, join_pieces, split_long_sentence, window_ids, with_context
 from luke_tasks.registry import Encoding, PositiveInt, Provided
 
 logger = logging.getLogger(__name__)
@@ -41,10 +42,10 @@ class NerExample:
 
     id: str
     words: list[str]
-    sentences: list[tuple[int, int]]  # words of each sentence
+    sentences: list[tuple[int, int]]  # words of each sentence; one after another, they are all words
     entities: list[Span] | None  # gold; None when unlabelled
     text: str  # the words in their original spacing, or joined by single spaces
-    word_offsets: list[tuple[int, int]]  # characters of each word in `text`
+    word_offsets: IntArray  # (N, 2) characters of each of the N words in `text`
     source: str = ""  # the file
     sentence_lines: list[int] = field(default_factory=list)  # first line of each sentence in the file
 
@@ -124,13 +125,7 @@ class ConllSpanReader(Reader):
     # -- file → examples --------------------------------------------------------------------------------------------
 
     def read(self, path: str | Path) -> Iterator[NerExample]:
-        tagged = [(document, parse_tags(document, path)) for document in read_documents(path, self.encoding)]
-        scheme = self.iob_scheme
-        if scheme == "detect":
-            scheme = detect_scheme(sentence for _, tags in tagged for sentence in tags)
-            logger.info("%s: tags read as %s", path, scheme.upper())
-        for index, (document, tags) in enumerate(tagged):
-            yield labelled_example(f"doc{index}", document, tags, scheme, str(path))
+        yield from labelled_examples(read_documents(path, self.encoding), str(path), self.iob_scheme)
 
     def labels_of(self, example: NerExample) -> Iterable[str]:
         """`O` counts once a word, which makes it the first label as in AllenNLP's vocabulary."""
@@ -144,85 +139,80 @@ class ConllSpanReader(Reader):
     # -- examples → features ----------------------------------------------------------------------------------------
 
     def encode(self, examples: Iterable[NerExample]) -> list[NerFeatures]:
+        examples = list(examples)
+        self.tokenizer.learn_words(word for example in examples for word in example.words)
         return [features for example in examples for features in self._encode_document(example)]
 
     def _encode_document(self, example: NerExample) -> Iterator[NerFeatures]:
-        capacity = self.max_sequence_length - 2  # [CLS] and [SEP]
-        pieces = cut_long_words(self.tokenizer.words_to_pieces(example.words), capacity, self.dropped)
-        piece_ids = np.array([piece for word_pieces in pieces for piece in word_pieces], dtype=np.int64)
-        # first piece of each word, and the end of the last: (words + 1,)
-        word_starts = np.cumsum([0, *(len(word_pieces) for word_pieces in pieces)])
-        gold = {(entity.start, entity.end): entity.label for entity in example.entities or ()}
-        for first, last in example.sentences:
-            for start, end in split_long_sentence(example.words, word_starts, first, last, capacity, self.dropped):
-                yield from self._encode_sentence(example, piece_ids, word_starts, start, end, gold)
-        self._count_discarded(gold, word_starts)
-
-    def _encode_sentence(
-        self,
-        example: NerExample,
-        piece_ids: IntArray,
-        word_starts: IntArray,
-        first: int,
-        last: int,
-        gold: dict[tuple[int, int], str],
-    ) -> Iterator[NerFeatures]:
-        """The windows of the words `[first, last)`; the gold entities found among the candidates leave `gold`."""
-        left, right = int(word_starts[first]), int(word_starts[last])
-        if self.context == "document":
-            left, right = with_context(left, right, len(piece_ids), self.max_sequence_length - 2)
-        special = self.tokenizer.special
-        word_ids = np.concatenate([[special.cls], piece_ids[left:right], [special.sep]])
-        word_spans, piece_spans = self._candidates(word_starts, first, last)  # (E, 2) each
-        if not len(word_spans):
-            what = f"sentences hold no span of at most max_mention_length ({self.max_mention_length} word pieces)"
-            self.dropped[f"{what} and were left out"] += 1
+        """The windows of a document. Candidates of all its sentences are found at once; windows hold slices of them."""
+        if not example.words:
             return
-        window_spans = piece_spans - left + 1  # + 1 for [CLS]
-        labels = None
-        if example.entities is not None:
-            labels = np.full(len(word_spans), NON_ENTITY, dtype=object)
-            rows = {(start, end): row for row, (start, end) in enumerate(word_spans.tolist())} if gold else {}
-            for span in [span for span in gold if span in rows]:
-                labels[rows[span]] = gold.pop(span)
-        num_parts = math.ceil(len(word_spans) / self.max_entity_length)
-        part_size = math.ceil(len(word_spans) / num_parts)
-        for part in range(num_parts):
-            chosen = slice(part * part_size, (part + 1) * part_size)
-            spans = window_spans[chosen]
-            yield NerFeatures(
-                example=example,
-                word_ids=word_ids,
-                entity_ids=np.full(len(spans), self.tokenizer.entity_vocab[MASK_ENTITY]),
-                entity_spans=spans,
-                num_words=last - first if part == 0 else 0,
-                word_spans=word_spans[chosen],
-                span_labels=labels[chosen] if labels is not None else None,
-                where=example.where(first),
-            )
+        capacity, special = self.max_sequence_length - 2, self.tokenizer.special  # 2: [CLS] and [SEP]
+        pieces = self.tokenizer.words_to_pieces(example.words)
+        piece_ids, word_starts = join_pieces(pieces, capacity, self.dropped)  # (P,), (N + 1,)
+        starts: list[int] = word_starts.tolist()
+        sentences = [
+            part
+            for first, last in example.sentences
+            for part in split_long_sentence(example.words, starts, first, last, capacity, self.dropped)
+        ]
+        word_spans, first_rows = candidate_spans(word_starts, sentences, self.max_mention_length)  # (C, 2), (N + 1,)
+        piece_spans = word_starts[word_spans]  # (C, 2) of the document; in the loop, of the window
+        rows: list[int] = first_rows.tolist()
+        self._count_without_candidates(sum(rows[first] == rows[last] for first, last in sentences))
+        labels = self._span_labels(example.entities, starts, rows) if example.entities is not None else None
+        mask_ids = np.full(min(len(word_spans), self.max_entity_length), self.tokenizer.entity_vocab[MASK_ENTITY])
+        known_ids: dict[tuple[int, int], IntArray] = {}  # sentences with the same window share its array
+        for first, last in sentences:
+            begin, end = rows[first], rows[last]  # the sentence's candidates
+            if begin == end:
+                continue
+            left, right = starts[first], starts[last]
+            if self.context == "document":
+                left, right = with_context(left, right, len(piece_ids), capacity)
+            if (left, right) not in known_ids:
+                known_ids[left, right] = window_ids(piece_ids, left, right, special.cls, special.sep)
+            piece_spans[begin:end] -= left - 1  # 1: [CLS]
+            where = example.where(first)
+            num_parts = math.ceil((end - begin) / self.max_entity_length)
+            part_size = math.ceil((end - begin) / num_parts)
+            for part in range(begin, end, part_size):
+                chosen = slice(part, min(part + part_size, end))
+                yield NerFeatures(
+                    example=example,
+                    word_ids=known_ids[left, right],
+                    entity_ids=mask_ids[: chosen.stop - part],
+                    entity_spans=piece_spans[chosen],
+                    num_words=last - first if part == begin else 0,
+                    word_spans=word_spans[chosen],
+                    span_labels=labels[chosen] if labels is not None else None,
+                    where=where,
+                )
 
-    def _candidates(self, word_starts: IntArray, first: int, last: int) -> tuple[IntArray, IntArray]:
-        """All spans of at most `max_mention_length` pieces within the words `[first, last)`, by start, then end.
+    def _span_labels(self, entities: Iterable[Span], starts: Sequence[int], rows: Sequence[int]) -> NDArray[np.object_]:
+        """(C,) the label of each candidate; entities that are no candidate cannot be predicted and are counted.
 
-        Returns:
-            (E, 2) in words and (E, 2) in word pieces of the document.
+        Args:
+            starts: N + 1; first piece of each word.
+            rows: N + 1; first candidate of each word.
         """
-        starts = np.arange(first, last)
-        reach = np.searchsorted(word_starts, word_starts[starts] + self.max_mention_length, side="right") - 1
-        counts = np.clip(reach, starts, last) - starts  # candidates that begin at each word
-        begin = np.repeat(starts, counts)
-        nth = np.arange(len(begin)) - np.repeat(np.cumsum(counts) - counts, counts)
-        word_spans = np.stack([begin, begin + nth + 1], axis=1)
-        return word_spans, word_starts[word_spans]
-
-    def _count_discarded(self, gold: dict[tuple[int, int], str], word_starts: IntArray) -> None:
-        """Whatever no candidate took from `gold` is an entity the model cannot predict."""
-        for start, end in gold:
-            if word_starts[end] - word_starts[start] > self.max_mention_length:
+        labels = np.full(rows[-1], NON_ENTITY, dtype=object)
+        for (start, end), label in {(entity.start, entity.end): entity.label for entity in entities}.items():
+            row = rows[start] + end - start - 1
+            if rows[start] <= row < rows[start + 1]:
+                labels[row] = label
+                continue
+            if starts[end] - starts[start] > self.max_mention_length:
                 what = f"entities are longer than max_mention_length ({self.max_mention_length} word pieces)"
             else:
                 what = "entities lie across the cut of a sentence longer than the window"
             self.dropped[f"{what} and cannot be predicted; evaluation counts them as missed"] += 1
+        return labels
+
+    def _count_without_candidates(self, num_sentences: int) -> None:
+        if num_sentences:
+            what = f"sentences hold no span of at most max_mention_length ({self.max_mention_length} word pieces)"
+            self.dropped[f"{what} and were left out"] += num_sentences
 
 
 def parse_document(record: dict[str, Any], where: str) -> NerExample:
@@ -249,7 +239,7 @@ def parse_document(record: dict[str, Any], where: str) -> NerExample:
         if len(offsets) > begin:
             sentences.append((begin, len(offsets)))
     words = [text[start:end] for start, end in offsets]
-    return NerExample(id, words, sentences, None, text, offsets)
+    return NerExample(id, words, sentences, None, text, np.array(offsets, dtype=np.int64).reshape(-1, 2))
 
 
 def read_documents(path: str | Path, encoding: str, tag_column: int | None = None) -> list[ColumnDocument]:
@@ -260,25 +250,34 @@ def read_documents(path: str | Path, encoding: str, tag_column: int | None = Non
     return documents
 
 
-def parse_tags(document: ColumnDocument, path: str | Path) -> list[list[Tag]]:
-    """The tags of each sentence. Raises DataError on one that marks no entity and is not O."""
-    return [[parse_tag(text, f"{path}:{line + index}") for index, text in enumerate(tags)]
-            for line, tags in zip(document.lines, document.tags, strict=True)]  # fmt: skip
+def labelled_examples(
+    documents: Sequence[ColumnDocument], source: str, scheme: Scheme | Literal["detect"]
+) -> Iterator[NerExample]:
+    """The documents of a file, with the entities that their tags mark; `detect` looks at all of them.
+
+    Raises:
+        DataError: a tag marks no entity and is not O, or cannot stand where it stands.
+    """
+    known: dict[str, Tag] = {}
+    tagged = [[parse_tags(tags, source, line, known) for line, tags in zip(document.lines, document.tags, strict=True)]
+              for document in documents]  # fmt: skip
+    if scheme == "detect":
+        scheme = detect_scheme(chain.from_iterable(tagged))
+        logger.info("%s: tags read as %s", source, scheme.upper())
+    for index, (document, sentences) in enumerate(zip(documents, tagged, strict=True)):
+        example = column_example(f"doc{index}", document, source)
+        example.entities = [
+            span
+            for (first, _), tags in zip(example.sentences, sentences, strict=True)
+            for span in spans_of(tags, scheme, first)
+        ]
+        yield example
 
 
-def labelled_example(
-    id: str, document: ColumnDocument, tags: Sequence[Sequence[Tag]], scheme: Scheme, source: str
-) -> NerExample:
-    """A document of a file, with the entities that its tags mark."""
-    words: list[str] = []
-    sentences = []
-    entities: list[Span] = []
-    for sentence_words, sentence_tags in zip(document.words, tags, strict=True):
-        entities += spans_of(sentence_tags, scheme, len(words))
-        sentences.append((len(words), len(words) + len(sentence_words)))
-        words += sentence_words
-    example = plain_example(id, words, sentences)
-    example.entities = entities
+def column_example(id: str, document: ColumnDocument, source: str) -> NerExample:
+    """A document of a file, without its tags."""
+    ends = list(accumulate(map(len, document.words)))
+    example = plain_example(id, list(chain.from_iterable(document.words)), list(zip([0, *ends], ends, strict=False)))
     example.source = source
     example.sentence_lines = document.lines
     return example
@@ -286,6 +285,6 @@ def labelled_example(
 
 def plain_example(id: str, words: list[str], sentences: list[tuple[int, int]]) -> NerExample:
     """An unlabelled example whose text is the words joined by single spaces."""
-    ends = np.cumsum([len(word) + 1 for word in words]).tolist()
-    offsets = [(end - 1 - len(word), end - 1) for word, end in zip(words, ends, strict=True)]
-    return NerExample(id, words, sentences, None, " ".join(words), offsets)
+    lengths = np.fromiter(map(len, words), np.int64, len(words))
+    ends = np.cumsum(lengths + 1) - 1
+    return NerExample(id, words, sentences, None, " ".join(words), np.stack([ends - lengths, ends], axis=1))

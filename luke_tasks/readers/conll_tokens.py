@@ -19,10 +19,16 @@ from luke_tasks.data.labels import Labels
 from luke_tasks.data.tokenizer import Tokenizer
 from luke_tasks.errors import DataError
 from luke_tasks.readers.columns import ColumnDocument
-from luke_tasks.readers.conll_span import NerExample, labelled_example, parse_document, parse_tags, read_documents
+from luke_tasks.readers.conll_span import (
+    NerExample,
+    column_example,
+    labelled_examples,
+    parse_document,
+    read_documents,
+)
 from luke_tasks.readers.reader import Reader, WindowLength
-from luke_tasks.readers.tagging import Scheme, Tag, WrittenScheme, detect_scheme, marks_entities, tags_of
-from luke_tasks.readers.windows import cut_long_words, split_long_sentence, with_context
+from luke_tasks.readers.tagging import Scheme, WrittenScheme, marks_entities, tags_of
+from luke_tasks.readers.windows import join_pieces, split_long_sentence, window_ids, with_context
 from luke_tasks.registry import Check, Encoding, Provided
 
 logger = logging.getLogger(__name__)
@@ -116,13 +122,7 @@ class ConllTokensReader(Reader):
             for index, document in enumerate(documents):
                 yield _classes(f"doc{index}", document, str(path))
             return
-        tagged = [parse_tags(document, path) for document in documents]
-        scheme = self.iob_scheme
-        if scheme == "detect":
-            scheme = detect_scheme(sentence for tags in tagged for sentence in tags)
-            logger.info("%s: tags read as %s", path, scheme.upper())
-        for index, (document, tags) in enumerate(zip(documents, tagged, strict=True)):
-            example = labelled_example(f"doc{index}", document, tags, scheme, str(path))
+        for example in labelled_examples(documents, str(path), self.iob_scheme):
             assert example.entities is not None
             labels = tags_of(example.entities, len(example.words), self.label_scheme)
             yield TokenExample(**vars(example), labels=labels)
@@ -135,23 +135,25 @@ class ConllTokensReader(Reader):
         return TokenExample(**vars(parse_document(record, where)))
 
     def encode(self, examples: Iterable[TokenExample]) -> list[TokenFeatures]:
+        examples = list(examples)
+        self.tokenizer.learn_words(word for example in examples for word in example.words)
         return [features for example in examples for features in self._encode_document(example)]
 
     def _encode_document(self, example: TokenExample) -> Iterator[TokenFeatures]:
         capacity = self.max_sequence_length - 2  # [CLS] and [SEP]
         special = self.tokenizer.special
-        pieces = cut_long_words(self.tokenizer.words_to_pieces(example.words), capacity, self.dropped)
-        piece_ids = np.array([piece for word_pieces in pieces for piece in word_pieces], dtype=np.int64)
-        # first piece of each word, and the end of the last: (words + 1,)
-        word_starts = np.cumsum([0, *(len(word_pieces) for word_pieces in pieces)])
+        piece_ids, word_starts = join_pieces(
+            self.tokenizer.words_to_pieces(example.words), capacity, self.dropped
+        )  # (P,), (N + 1,)
+        starts = word_starts.tolist()
         for sentence in example.sentences:
-            for first, last in split_long_sentence(example.words, word_starts, *sentence, capacity, self.dropped):
-                left, right = int(word_starts[first]), int(word_starts[last])
+            for first, last in split_long_sentence(example.words, starts, *sentence, capacity, self.dropped):
+                left, right = starts[first], starts[last]
                 if self.context == "document":
                     left, right = with_context(left, right, len(piece_ids), capacity)
                 yield TokenFeatures(
                     example=example,
-                    word_ids=np.concatenate([[special.cls], piece_ids[left:right], [special.sep]]),
+                    word_ids=window_ids(piece_ids, left, right, special.cls, special.sep),
                     entity_ids=np.zeros(0, dtype=np.int64),
                     entity_spans=np.zeros((0, 2), dtype=np.int64),
                     num_words=last - first,
@@ -162,9 +164,7 @@ class ConllTokensReader(Reader):
 
 def _classes(id: str, document: ColumnDocument, source: str) -> TokenExample:
     """Labels as they stand in the file."""
-    without_tags: list[list[Tag]] = [[] for _ in document.words]
-    example = TokenExample(**vars(labelled_example(id, document, without_tags, "io", source)))
-    example.entities = None
+    example = TokenExample(**vars(column_example(id, document, source)))
     example.labels = [label for sentence in document.tags for label in sentence]
     for word, label in enumerate(example.labels):
         if not label:

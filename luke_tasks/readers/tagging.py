@@ -33,80 +33,110 @@ class Span:
     label: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Tag:
-    """One word's tag, and where it stands (`file:line`) for messages. `prefix` and `label` are "" for O."""
+    """A tag, the same object for all words that have it. `prefix` and `label` are "" for O."""
 
     prefix: str
     label: str
-    where: str
     text: str = "O"  # as it is written
 
-    def __str__(self) -> str:
-        return self.text
+
+OUTSIDE = Tag("", "")
+
+
+@dataclass(frozen=True, slots=True)
+class TaggedSentence:
+    """The tags of a sentence's words, and where its first word stands, for messages."""
+
+    tags: list[Tag]
+    source: str  # the file
+    line: int
+
+    def where(self, index: int) -> str:
+        """`file:line` of a word."""
+        return f"{self.source}:{self.line + index}"
 
 
 def parse_tag(text: str, where: str) -> Tag:
     """`B-PER` → Tag("B", "PER"). Raises DataError on anything but O and a known prefix with a type (other than O)."""
     if text == "O":
-        return Tag("", "", where)
+        return OUTSIDE
     match = _TAG.fullmatch(text)
     if match is None or match[2] == "O":
         raise DataError(f"{where}: unknown tag {text!r}: expected O, or B-, I-, E- or S- and a type as in B-PER, in "
                         "the last column")  # fmt: skip
-    return Tag(_BILOU.get(match[1], match[1]), match[2], where, text)
+    return Tag(_BILOU.get(match[1], match[1]), match[2], text)
 
 
-def detect_scheme(sentences: Iterable[Sequence[Tag]]) -> Scheme:
+def parse_tags(texts: Sequence[str], source: str, line: int, known: dict[str, Tag]) -> TaggedSentence:
+    """The tags of a sentence whose first word stands in this line; `known` holds the file's tags so far, and grows.
+
+    Raises:
+        DataError: a tag marks no entity and is not O.
+    """
+    for text in dict.fromkeys(texts):
+        if text not in known:
+            known[text] = parse_tag(text, f"{source}:{line + texts.index(text)}")
+    return TaggedSentence([known[text] for text in texts], source, line)
+
+
+def detect_scheme(sentences: Iterable[TaggedSentence]) -> Scheme:
     """The scheme a file is written in.
 
     Raises:
         DataError: it is written in two: one entity begins with `B-` as in IOB2, another with `I-` as in IOB1.
     """
-    inside_begin: Tag | None = None  # an I- that begins an entity: impossible in IOB2
-    needless_begin: Tag | None = None  # a B- where IOB1 would have I-
+    inside_begin: tuple[str, str] | None = None  # where an I- begins an entity, which is impossible in IOB2; the tag
+    needless_begin: tuple[str, str] | None = None  # where a B- stands that IOB1 would write as I-; the tag
     any_begin = False
-    for tags in sentences:
-        previous = Tag("", "", "")
-        for tag in tags:
+    for sentence in sentences:
+        previous = OUTSIDE
+        for index, tag in enumerate(sentence.tags):
             if tag.prefix in ("E", "S"):
                 return "bioes"
-            any_begin = any_begin or tag.prefix == "B"
-            if tag.prefix == "I" and previous.label != tag.label:
-                inside_begin = inside_begin or tag
-            if tag.prefix == "B" and previous.label != tag.label:
-                needless_begin = needless_begin or tag
+            if tag is not OUTSIDE:
+                any_begin = any_begin or tag.prefix == "B"
+                if previous.label != tag.label:
+                    if tag.prefix == "I":
+                        inside_begin = inside_begin or (sentence.where(index), tag.text)
+                    else:
+                        needless_begin = needless_begin or (sentence.where(index), tag.text)
             previous = tag
     if inside_begin is None:
         return "iob2"
     if needless_begin is not None:
+        (where, tag_text), (other_where, other_text) = inside_begin, needless_begin
         raise DataError(
-            f"{inside_begin.where}: {str(inside_begin)!r} begins an entity as in IOB1, but {needless_begin.where} "
-            f"begins one with {str(needless_begin)!r} as in IOB2; mend the tags, or set dataset_reader.iob_scheme"
+            f"{where}: {tag_text!r} begins an entity as in IOB1, but {other_where} begins one with {other_text!r} as "
+            "in IOB2; mend the tags, or set dataset_reader.iob_scheme"
         )
     return "iob1" if any_begin else "io"
 
 
-def spans_of(tags: Sequence[Tag], scheme: Scheme, offset: int) -> Iterator[Span]:
+def spans_of(sentence: TaggedSentence, scheme: Scheme, offset: int) -> Iterator[Span]:
     """The entities of one sentence, whose first word has index `offset`.
 
     Raises:
         DataError: a tag that cannot stand where it stands in this scheme.
     """
+    tags = sentence.tags
     start, label = 0, ""  # of the entity that is open; label "" when none is
     for index, tag in enumerate(tags):
+        if tag is OUTSIDE and not label:  # most words
+            continue
         if tag.prefix and tag.prefix not in _PREFIXES[scheme]:
             known = " ".join(f"{prefix}-{tag.label}" for prefix in _PREFIXES[scheme])
-            raise DataError(f"{tag.where}: tag {str(tag)!r} does not exist in {scheme.upper()}, which has {known} and "
-                            "O; set dataset_reader.iob_scheme to the file's scheme")  # fmt: skip
+            raise DataError(f"{sentence.where(index)}: tag {tag.text!r} does not exist in {scheme.upper()}, which has "
+                            f"{known} and O; set dataset_reader.iob_scheme to the file's scheme")  # fmt: skip
         goes_on = tag.prefix in ("I", "E") and tag.label == label
         if tag.prefix in ("I", "E") and not goes_on and (scheme in ("iob2", "bioes")):
-            before = str(tags[index - 1]) if index else "the start of the sentence"
-            raise DataError(f"{tag.where}: {str(tag)!r} follows {before}, but in {scheme.upper()} an entity begins "
-                            f"with 'B-{tag.label}'; mend the tag, or set dataset_reader.iob_scheme to the file's "
-                            "scheme")  # fmt: skip
+            before = tags[index - 1].text if index else "the start of the sentence"
+            raise DataError(f"{sentence.where(index)}: {tag.text!r} follows {before}, but in {scheme.upper()} an "
+                            f"entity begins with 'B-{tag.label}'; mend the tag, or set dataset_reader.iob_scheme to "
+                            "the file's scheme")  # fmt: skip
         if label and not goes_on:
-            _check_closed(tags, index, scheme)
+            _check_closed(sentence, index, scheme)
             yield Span(offset + start, offset + index, label)
             label = ""
         if tag.prefix and not goes_on:
@@ -115,17 +145,17 @@ def spans_of(tags: Sequence[Tag], scheme: Scheme, offset: int) -> Iterator[Span]
             yield Span(offset + start, offset + index + 1, label)
             label = ""
     if label:
-        _check_closed(tags, len(tags), scheme)
+        _check_closed(sentence, len(tags), scheme)
         yield Span(offset + start, offset + len(tags), label)
 
 
-def _check_closed(tags: Sequence[Tag], index: int, scheme: Scheme) -> None:
+def _check_closed(sentence: TaggedSentence, index: int, scheme: Scheme) -> None:
     """In BIOES an entity that reaches up to `index` without `E-` or `S-` is a fault."""
     if scheme == "bioes":
-        last = tags[index - 1]
-        raise DataError(f"{last.where}: {str(last)!r} is not closed: in BIOES an entity ends with 'E-{last.label}' or "
-                        f"is 'S-{last.label}'; mend the tag, or set dataset_reader.iob_scheme to the file's "
-                        "scheme")  # fmt: skip
+        last = sentence.tags[index - 1]
+        raise DataError(f"{sentence.where(index - 1)}: {last.text!r} is not closed: in BIOES an entity ends with "
+                        f"'E-{last.label}' or is 'S-{last.label}'; mend the tag, or set dataset_reader.iob_scheme to "
+                        "the file's scheme")  # fmt: skip
 
 
 def marks_entities(tags: Iterable[str]) -> bool:

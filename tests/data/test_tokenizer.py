@@ -174,19 +174,31 @@ def test_words_are_tokenized_once(folders: dict[str, Path], monkeypatch: pytest.
     asked: list[list[str]] = []
 
     class Counting:
-        def encode_batch(self, words: list[str], **options: Any) -> Any:
-            asked.append(words)
-            return backend.encode_batch(words, **options)
+        def encode_batch(self, sequences: list[list[str]], **options: Any) -> Any:
+            asked.extend(sequences)
+            return backend.encode_batch(sequences, **options)
 
     backend, own.backend = own.backend, Counting()  # type: ignore[assignment]
     first = own.words_to_pieces(["London", "Paris", "London"])
     assert asked == [["London", "Paris"]]
     assert first[0] == first[2]
     assert own.words_to_pieces(["Paris", "Hawaii"]) == [first[1], *own.words_to_pieces(["Hawaii"])]
-    assert asked[1:] == [["Hawaii"], []]
+    assert asked[1:] == [["Hawaii"]]
     monkeypatch.setattr(tokenizer, "_CACHED_WORDS", 2)  # a stream of new words must not fill the memory
     assert own.words_to_pieces(["London"]) == [first[0]]
     assert asked[-1] == ["London"]
+
+
+@pytest.mark.parametrize("name", ["luke", "roberta", "bert", "mluke"])
+def test_words_learned_in_batches(name: str, folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Batches of 5 words and sequences of 2, none of which the number of words is a multiple of."""
+    expected = load(folders[name]).words_to_pieces(WORDS)
+    monkeypatch.setattr(tokenizer, "_BATCH_WORDS", 5)
+    monkeypatch.setattr(tokenizer, "_SEQUENCE_WORDS", 2)
+    own = load(folders[name])
+    own.learn_words(iter(WORDS))
+    own.backend = None  # type: ignore[assignment]  # whatever was learned is not tokenized again
+    assert own.words_to_pieces(WORDS) == expected
 
 
 def test_no_words(folders: dict[str, Path]) -> None:

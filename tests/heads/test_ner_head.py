@@ -21,7 +21,7 @@ LABELS = Labels(["O", "PER", "LOC"])
 
 def example(num_words: int) -> NerExample:
     words = [f"w{index}" for index in range(num_words)]
-    offsets = [(3 * index, 3 * index + 2) for index in range(num_words)]
+    offsets = np.array([(3 * index, 3 * index + 2) for index in range(num_words)])
     return NerExample("doc", words, [(0, num_words)], [], " ".join(words), offsets)
 
 

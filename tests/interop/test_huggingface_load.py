@@ -124,7 +124,7 @@ def test_logits_on_the_windows_of_transformers(folders: dict[str, Path], archite
     if architecture in (NER, TAGS):  # our reader puts a space before the first word too, theirs does not
         text = (f" {TEXT}",)
     if architecture == NER:
-        words = [(start + 1, end + 1) for start, end in example.word_offsets]
+        words = [(start + 1, end + 1) for start, end in example.word_offsets.tolist()]
         spans = [(words[start][0], words[end - 1][1]) for start, end in features[0].word_spans.tolist()]
     inputs = tokenizer(*text, entity_spans=spans, return_tensors="pt")
     if architecture == NER:

@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -27,7 +28,7 @@ def document(text: str, entities: list[Span] | None = None) -> NerExample:
     for sentence in text.split("|"):
         sentences.append((len(words), len(words) + len(sentence.split())))
         words += sentence.split()
-    return NerExample("doc", words, sentences, entities, " ".join(words), [(0, 0)] * len(words))
+    return NerExample("doc", words, sentences, entities, " ".join(words), np.zeros((len(words), 2), dtype=np.int64))
 
 
 def windows(text: str, entities: list[Span] | None = None, **options: Any) -> list[NerFeatures]:
@@ -43,6 +44,11 @@ def spans(features: NerFeatures) -> list[tuple[int, int]]:
 
 def test_a_document_that_fits_is_every_window() -> None:
     assert [shown(w) for w in windows("ab c|d|ef g h", max_sequence_length=10)] == ["<abcdefgh>"] * 3
+
+
+def test_windows_of_the_same_pieces_share_them() -> None:
+    first, second, third = windows("ab c|d|ef g h", max_sequence_length=10)
+    assert first.word_ids is second.word_ids is third.word_ids
 
 
 def test_context_fills_the_window_from_both_sides() -> None:
