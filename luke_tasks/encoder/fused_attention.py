@@ -1,4 +1,4 @@
-"""Entity-aware attention through torch's fused kernel, which never holds the scores of all pairs.
+"""Entity-aware attention through torch's fused kernels, which never hold the scores of all pairs.
 
 A query differs with the kind of the key, so one call of the kernel cannot serve a row. The kernel attends to the
 words and to the entities apart, and gives the log-sum-exp of each one's scores, l_w and l_e. The softmax over both is
@@ -6,70 +6,134 @@ words and to the entities apart, and gives the log-sum-exp of each one's scores,
     o = σ(l_w − l_e) o_w + (1 − σ(l_w − l_e)) o_e,    l = logaddexp(l_w, l_e)
 
 which is exact. For the gradient the kernel's backward is called once for words and once for entities with the merged o
-and l: it recomputes each probability as exp(score − l), which is then that of the joint softmax.
+and l: it recomputes each probability as exp(score − l), which is then that of the joint softmax. The same holds with
+dropout, which the kernel for GPUs applies to the probabilities it mixes with and leaves out of l.
 
-Shapes: B windows, H heads, N queries, W words, E entities, d size of a head.
+Shapes: B windows, H heads, N queries, M keys of one kind, d size of a head.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-_forward = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
-_backward = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward
+
+class Keys(NamedTuple):
+    """What the tokens of one kind offer, and what the rows ask of them."""
+
+    queries: Tensor  # (B, H, N, d)
+    keys: Tensor  # (B, H, M, d)
+    values: Tensor  # (B, H, M, d)
+    mask: Tensor | None  # (B, M) bool, False where nothing may attend; None: everywhere True
+
+
+def merged_attention(words: Keys, entities: Keys, dropout: float = 0.0) -> Tensor:
+    """Attention of N rows over words and entities, with one softmax over both: (B, H, N, d).
+
+    Args:
+        dropout: the share of attention probabilities dropped; 0 on the CPU, whose kernel has none.
+    """
+    groups = [(*group[:3], bias_of(group.mask, group.keys)) for group in (words, entities)]
+    mixed: Tensor = _MergedAttention.apply(dropout, *groups[0], *groups[1])
+    return mixed
+
+
+def bias_of(mask: Tensor | None, keys: Tensor) -> Tensor | None:
+    """(B, 1, 1, M), added to the scores: 0, or the least finite number where nothing may attend.
+
+    Not -inf: a window with every key masked gives equal probabilities, not NaN.
+    """
+    if mask is None:
+        return None
+    room = -(-mask.size(1) // 16) * 16  # kernels for GPUs read rows that begin at multiples of 16 numbers
+    bias = torch.zeros(len(mask), room, dtype=keys.dtype, device=keys.device)[:, : mask.size(1)]
+    return bias.masked_fill_(~mask, torch.finfo(keys.dtype).min)[:, None, None, :]
 
 
 class _MergedAttention(torch.autograd.Function):
-    """Some rows' attention over words and entities; `forward` is called through `merged_attention`."""
+    """The arguments after `dropout`: queries, keys, values and bias, of words and then of entities."""
 
     @staticmethod
-    def forward(
-        ctx: Any, query_to_words: Tensor, query_to_entities: Tensor, word_keys: Tensor, word_values: Tensor,
-        entity_keys: Tensor, entity_values: Tensor, word_bias: Tensor, entity_bias: Tensor,
-    ) -> Tensor:  # fmt: skip
-        from_words, log_words = _forward(query_to_words, word_keys, word_values, attn_mask=word_bias)
-        from_entities, log_entities = _forward(query_to_entities, entity_keys, entity_values, attn_mask=entity_bias)
+    def forward(ctx: Any, dropout: float, *groups: Any) -> Tensor:
+        kernel: Any = _CpuKernel if groups[0].device.type == "cpu" else _CudaKernel
+        from_words, log_words, *word_state = kernel.forward(*groups[:4], dropout)
+        from_entities, log_entities, *entity_state = kernel.forward(*groups[4:], dropout)
         share = torch.sigmoid(log_words - log_entities).unsqueeze(-1).to(from_words.dtype)  # (B, H, N, 1), of the words
         mixed = torch.lerp(from_entities, from_words, share)  # (B, H, N, d)
         log_sum = torch.logaddexp(log_words, log_entities)  # (B, H, N)
-        ctx.save_for_backward(
-            query_to_words, query_to_entities, word_keys, word_values, entity_keys, entity_values, word_bias,
-            entity_bias, mixed, log_sum,
-        )  # fmt: skip
+        ctx.save_for_backward(*groups, *word_state, *entity_state, mixed, log_sum)
+        ctx.kernel, ctx.dropout = kernel, dropout
         return mixed
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        (query_to_words, query_to_entities, word_keys, word_values, entity_keys, entity_values, word_bias, entity_bias,
-         mixed, log_sum) = ctx.saved_tensors  # fmt: skip
-        gradient = gradients[0]
-        to_words, of_word_keys, of_word_values = _backward(
-            gradient, query_to_words, word_keys, word_values, mixed, log_sum, 0.0, False, attn_mask=word_bias
+        *saved, mixed, log_sum = ctx.saved_tensors
+        groups, states = saved[:8], saved[8:]
+        half = len(states) // 2
+        of_groups: list[Tensor | None] = []
+        for group, state in ((groups[:4], states[:half]), (groups[4:], states[half:])):
+            of_groups += ctx.kernel.backward(gradients[0], *group, mixed, log_sum, *state, ctx.dropout)
+            of_groups.append(None)  # of the bias
+        return None, *of_groups
+
+
+class _CpuKernel:
+    """Torch's flash attention for the CPU; it has no dropout."""
+
+    @staticmethod
+    def forward(
+        queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None, dropout: float
+    ) -> tuple[Tensor, ...]:
+        """The mixture (B, H, N, d) and the log-sum-exp of the scores (B, H, N)."""
+        assert dropout == 0
+        operator = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+        found: tuple[Tensor, ...] = operator(queries, keys, values, attn_mask=bias)
+        return found
+
+    @staticmethod
+    def backward(
+        gradient: Tensor, queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None, mixed: Tensor,
+        log_sum: Tensor, dropout: float,
+    ) -> tuple[Tensor, ...]:  # fmt: skip
+        """The gradients of queries, keys and values."""
+        operator = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward
+        found: tuple[Tensor, ...] = operator(
+            gradient, queries, keys, values, mixed, log_sum, dropout, False, attn_mask=bias
         )
-        to_entities, of_entity_keys, of_entity_values = _backward(
-            gradient, query_to_entities, entity_keys, entity_values, mixed, log_sum, 0.0, False, attn_mask=entity_bias
+        return found
+
+
+class _CudaKernel:
+    """Torch's memory-efficient attention for GPUs, the fused kernel there that takes a mask."""
+
+    @staticmethod
+    def forward(
+        queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None, dropout: float
+    ) -> tuple[Tensor, ...]:
+        """The mixture (B, H, N, d), the log-sum-exp (B, H, N), and the seed and offset of its random numbers."""
+        rows = queries.size(2)
+        mixed, log_sum, seed, offset = torch.ops.aten._scaled_dot_product_efficient_attention(
+            queries, keys, values, _expanded(bias, queries, keys), True, dropout
         )
-        return to_words, to_entities, of_word_keys, of_word_values, of_entity_keys, of_entity_values, None, None
+        return mixed, log_sum[..., :rows], seed, offset  # it pads the rows of the log-sum-exp
+
+    @staticmethod
+    def backward(
+        gradient: Tensor, queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None, mixed: Tensor,
+        log_sum: Tensor, seed: Tensor, offset: Tensor, dropout: float,
+    ) -> tuple[Tensor, ...]:  # fmt: skip
+        """The gradients of queries, keys and values."""
+        rows = log_sum.size(2)
+        log_sum = torch.nn.functional.pad(log_sum, (0, -rows % 32), value=torch.inf)
+        found: tuple[Tensor, ...] = torch.ops.aten._scaled_dot_product_efficient_attention_backward(
+            gradient, queries, keys, values, _expanded(bias, queries, keys), mixed, log_sum, seed, offset, dropout,
+            [True, True, True, False],
+        )  # fmt: skip
+        return found[:3]
 
 
-def merged_attention(
-    query_to_words: Tensor, query_to_entities: Tensor, keys: Tensor, values: Tensor, bias: Tensor, words: int
-) -> Tensor:
-    """Attention of N rows over words and entities, with one softmax over both.
-
-    Args:
-        query_to_words, query_to_entities: (B, H, N, d), what the rows ask of words, and of entities.
-        keys, values: (B, H, W+E, d), words first.
-        bias: (B, 1, 1, W+E), added to the scores: 0, or the least finite number where nothing may attend.
-        words: W.
-    Returns:
-        (B, H, N, d)
-    """
-    mixed: Tensor = _MergedAttention.apply(
-        query_to_words, query_to_entities, keys[:, :, :words], values[:, :, :words], keys[:, :, words:],
-        values[:, :, words:], bias[..., :words], bias[..., words:],
-    )  # fmt: skip
-    return mixed
+def _expanded(bias: Tensor | None, queries: Tensor, keys: Tensor) -> Tensor | None:
+    """(B, H, N, M), without a copy."""
+    return None if bias is None else bias.expand(-1, queries.size(1), queries.size(2), keys.size(2))

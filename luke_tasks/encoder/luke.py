@@ -4,7 +4,7 @@ Enters: a `Batch` of word pieces and entities with their spans. Leaves: a contex
 representation is section 3.1, entity-aware attention section 3.2 (in `attention.py`). Parameters bear the names of
 published checkpoints and of `transformers`' LukeModel, so that weights go in and out unchanged.
 
-Shapes: B windows, W word pieces, E entities, H heads, D hidden size.
+Shapes: B windows, W word pieces, E entities, H heads, D hidden size; R = B·(W+E) rows, see `Layout`.
 """
 
 from __future__ import annotations
@@ -20,8 +20,10 @@ from torch import Tensor, nn
 
 from luke_tasks.data.batch import Batch
 from luke_tasks.data.hub import SPECIAL_ENTITIES, checkpoint_dir
-from luke_tasks.encoder.attention import AttentionChoice, SelfAttention
+from luke_tasks.encoder.attention import AttentionChoice, Layout, SelfAttention
+from luke_tasks.encoder.dropout import Dropout
 from luke_tasks.encoder.encoder import EmbeddingTables, Encoder, EncoderOutput, Pooler
+from luke_tasks.encoder.linear import Linear
 from luke_tasks.encoder.pretrained import LukeConfig, read_config, read_weights, write_config
 from luke_tasks.encoder.shared_attention import SharedPattern
 from luke_tasks.errors import CheckpointError, DataError
@@ -29,6 +31,7 @@ from luke_tasks.files import replacing, write_json
 from luke_tasks.registry import Fraction, Provided
 
 __all__ = ["LukeConfig", "LukeEncoder"]
+
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "gelu": nn.functional.gelu,
@@ -50,7 +53,7 @@ class WordEmbeddings(nn.Module):
         )
         self.token_type_embeddings = nn.Embedding(config.type_vocab_size, config.hidden_size)
         self.LayerNorm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
-        self.dropout = nn.Dropout(config.hidden_dropout_prob)
+        self.dropout = Dropout(config.hidden_dropout_prob)
 
     def forward(self, word_ids: Tensor, word_mask: Tensor, word_type_ids: Tensor | None) -> Tensor:
         mask = word_mask.long()  # (B, W)
@@ -71,11 +74,11 @@ class EntityEmbeddings(nn.Module):
         self.entity_embeddings = nn.Embedding(config.entity_vocab_size, config.entity_emb_size)
         self.entity_embedding_dense: nn.Module = nn.Identity()
         if config.entity_emb_size != config.hidden_size:
-            self.entity_embedding_dense = nn.Linear(config.entity_emb_size, config.hidden_size, bias=False)
+            self.entity_embedding_dense = Linear(config.entity_emb_size, config.hidden_size, bias=False)
         self.position_embeddings = nn.Embedding(config.max_position_embeddings, config.hidden_size)
         self.token_type_embeddings = nn.Embedding(config.type_vocab_size, config.hidden_size)
         self.LayerNorm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
-        self.dropout = nn.Dropout(config.hidden_dropout_prob)
+        self.dropout = Dropout(config.hidden_dropout_prob)
 
     def forward(self, entity_ids: Tensor, spans: Tensor, words: int, type_ids: Tensor | None = None) -> Tensor:
         """From ids (B, E) and spans (B, E, 2) over the `words` word pieces of a window, to (B, E, D)."""
@@ -105,12 +108,12 @@ class Residual(nn.Module):
 
     def __init__(self, config: LukeConfig, *, in_size: int) -> None:
         super().__init__()
-        self.dense = nn.Linear(in_size, config.hidden_size)
+        self.dense = Linear(in_size, config.hidden_size)
         self.LayerNorm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
-        self.dropout = nn.Dropout(config.hidden_dropout_prob)
+        self.dropout = Dropout(config.hidden_dropout_prob)
 
     def forward(self, inner: Tensor, residual: Tensor) -> Tensor:
-        return self.LayerNorm(self.dropout(self.dense(inner)) + residual)  # (B, W+E, D)
+        return self.LayerNorm(self.dropout(self.dense(inner)) + residual)  # (R, D)
 
 
 class AttentionBlock(nn.Module):
@@ -125,8 +128,8 @@ class AttentionBlock(nn.Module):
         )  # fmt: skip
         self.output = Residual(config, in_size=config.hidden_size)
 
-    def forward(self, hidden: Tensor, key_mask: Tensor, words: int, pattern: SharedPattern | None) -> Tensor:
-        return self.output(self.self(hidden, key_mask, words, pattern), hidden)  # (B, W+E, D)
+    def forward(self, hidden: Tensor, layout: Layout) -> Tensor:
+        return self.output(self.self(hidden, layout), hidden)  # (R, D)
 
 
 class Intermediate(nn.Module):
@@ -136,11 +139,12 @@ class Intermediate(nn.Module):
         super().__init__()
         if config.hidden_act not in ACTIVATIONS:
             raise CheckpointError(f"config.json: hidden_act {config.hidden_act!r}: supported: {', '.join(ACTIVATIONS)}")
-        self.dense = nn.Linear(config.hidden_size, config.intermediate_size)
-        self.activation = ACTIVATIONS[config.hidden_act]
+        self.dense = Linear(config.hidden_size, config.intermediate_size)
+        self.hidden_act = config.hidden_act
 
     def forward(self, hidden: Tensor) -> Tensor:
-        return self.activation(self.dense(hidden))  # (B, W+E, intermediate_size)
+        activated = self.dense.activated(hidden, self.hidden_act)  # (R, intermediate_size)
+        return ACTIVATIONS[self.hidden_act](self.dense(hidden)) if activated is None else activated
 
 
 class Layer(nn.Module):
@@ -152,9 +156,9 @@ class Layer(nn.Module):
         self.intermediate = Intermediate(config)
         self.output = Residual(config, in_size=config.intermediate_size)
 
-    def forward(self, hidden: Tensor, key_mask: Tensor, words: int, pattern: SharedPattern | None) -> Tensor:
-        hidden = self.attention(hidden, key_mask, words, pattern)
-        return self.output(self.intermediate(hidden), hidden)  # (B, W+E, D)
+    def forward(self, hidden: Tensor, layout: Layout) -> Tensor:
+        hidden = self.attention(hidden, layout)
+        return self.output(self.intermediate(hidden), hidden)  # (R, D)
 
 
 class Layers(nn.Module):
@@ -164,10 +168,10 @@ class Layers(nn.Module):
         super().__init__()
         self.layer = nn.ModuleList([Layer(config, attention) for _ in range(config.num_hidden_layers)])
 
-    def forward(self, hidden: Tensor, key_mask: Tensor, words: int, pattern: SharedPattern | None) -> Tensor:
+    def forward(self, hidden: Tensor, layout: Layout) -> Tensor:
         for layer in self.layer:
-            hidden = layer(hidden, key_mask, words, pattern)
-        return hidden  # (B, W+E, D)
+            hidden = layer(hidden, layout)
+        return hidden  # (R, D)
 
 
 @Encoder.register("luke", constructor="from_pretrained")
@@ -257,18 +261,23 @@ class LukeEncoder(Encoder):
         words = batch.word_ids.size(1)
         if words > self.max_word_length:
             raise DataError(f"a window of {words} word pieces: this encoder reads at most {self.max_word_length}")
-        hidden = self.embeddings(batch.word_ids, batch.word_mask, batch.word_type_ids)  # (B, W, D)
-        key_mask = batch.word_mask.bool()  # (B, W)
+        word_hidden = self.embeddings(batch.word_ids, batch.word_mask, batch.word_type_ids)  # (B, W, D)
+        layout = Layout(word_hidden.size(0), words, 0, _padding_mask(batch.word_mask), None)
+        hidden = word_hidden.flatten(0, 1)  # (R, D), R = B·(W+E)
         if batch.entity_ids is not None and batch.entity_ids.size(1) > 0:
             assert batch.entity_spans is not None and batch.entity_mask is not None  # a Batch has all three or none
             entity_hidden = self.entity_embeddings(batch.entity_ids, batch.entity_spans, words, batch.entity_type_ids)
-            hidden = torch.cat([hidden, entity_hidden], dim=1)  # (B, W+E, D)
-            key_mask = torch.cat([key_mask, batch.entity_mask.bool()], dim=1)  # (B, W+E)
-        hidden = self.encoder(hidden, key_mask, words, SharedPattern.of(batch))  # (B, W+E, D)
-        pooled = self.pooler(hidden) if self.pooler is not None else None  # (B, D)
-        output = EncoderOutput(word_hidden=hidden[:, :words], pooled=pooled, tables=self.embedding_tables())
+            layout = layout._replace(
+                entities=entity_hidden.size(1),
+                entity_mask=_padding_mask(batch.entity_mask),
+                pattern=SharedPattern.of(batch),
+            )
+            hidden = layout.join(word_hidden, entity_hidden)
+        word_hidden, entity_hidden = layout.split(self.encoder(hidden, layout))  # (B, W, D), (B, E, D)
+        pooled = self.pooler(word_hidden) if self.pooler is not None else None  # (B, D)
+        output = EncoderOutput(word_hidden=word_hidden, pooled=pooled, tables=self.embedding_tables())
         if batch.entity_ids is not None:
-            output.entity_hidden = hidden[:, words:]  # (B, E, D)
+            output.entity_hidden = entity_hidden
         return output
 
     def embedding_tables(self) -> EmbeddingTables:
@@ -304,3 +313,11 @@ class LukeEncoder(Encoder):
             save_file(tensors, partial, metadata={"format": "pt"})
         if self.config.special_entities_only:
             write_json(directory / "entity_vocab.json", {entity: i for i, entity in enumerate(SPECIAL_ENTITIES)})
+
+
+def _padding_mask(mask: Tensor) -> Tensor | None:
+    """None where the mask (B, N) is True everywhere, as far as that is known without waiting for a GPU."""
+    mask = mask.bool()
+    if mask.device.type == "cpu" and not torch.compiler.is_compiling() and bool(mask.all()):
+        return None
+    return mask

@@ -33,8 +33,8 @@ class Merged(NamedTuple):
     gradient: Tensor  # (B, H, N, d)
 
 
-class Dropout(NamedTuple):
-    """Which attention probabilities are dropped: a share of them, to 1/65536, chosen by a seed."""
+class Drops(NamedTuple):
+    """Which attention probabilities are dropped: a share of them, to 1/65536, chosen by a seed; on any device."""
 
     share: float
     seed: int
@@ -60,21 +60,21 @@ class Dropout(NamedTuple):
         return round(self.share * _LEVELS)
 
 
-def attend(query: Tensor, keys: Tensor, values: Tensor, bias: Tensor, dropout: Dropout) -> tuple[Tensor, Tensor]:
+def attend(query: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None, drops: Drops) -> tuple[Tensor, Tensor]:
     """Attention to these keys alone.
 
     Args:
         query: (B, H, N, d). keys, values: (B, H, K, d).
-        bias: (B, 1, 1, K), added to the scores.
+        bias: (B, 1, 1, K), added to the scores; None: nothing is.
     Returns:
         (B, H, N, d), and (B, H, N) log-sum-exps of the scores, which dropout leaves as they are.
     """
-    if not dropout.share and query.device.type == "cpu":
+    if not drops.share and query.device.type == "cpu":
         mixed, log_sum = _kernel(query, keys, values, attn_mask=bias)
         return mixed, log_sum
     mixed = _empty_like(query)
     log_sum = torch.empty(query.shape[:3], dtype=_wide(query), device=query.device)
-    generator = dropout.generator(query.device)
+    generator = drops.generator(query.device)
     for rows, flat in _blocks(query, keys, values):
         q, k, v = (tensor.flatten(0, 1)[rows] for tensor in flat)
         scores = _scores(q, k, bias, rows, query.size(1))  # (n, N, K)
@@ -82,23 +82,23 @@ def attend(query: Tensor, keys: Tensor, values: Tensor, bias: Tensor, dropout: D
         weights = scores.sub_(highest).exp_()
         total = weights.sum(dim=-1, keepdim=True)  # (n, N, 1)
         log_sum.flatten(0, 1)[rows] = (highest + total.log()).squeeze(-1)
-        if dropout.share:
-            weights.masked_fill_(dropout.mask(weights, generator), 0)
-        mixed.flatten(0, 1)[rows] = ((weights.to(v.dtype) @ v) / (total * dropout.kept)).to(v.dtype)
+        if drops.share:
+            weights.masked_fill_(drops.mask(weights, generator), 0)
+        mixed.flatten(0, 1)[rows] = ((weights.to(v.dtype) @ v) / (total * drops.kept)).to(v.dtype)
     return mixed, log_sum
 
 
 def attend_backward(
-    query: Tensor, keys: Tensor, values: Tensor, bias: Tensor, merged: Merged, dropout: Dropout
+    query: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None, merged: Merged, drops: Drops
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The gradients of `query`, `keys` and `values` of `attend`, once merged with other parts."""
-    if not dropout.share and query.device.type == "cpu":
+    if not drops.share and query.device.type == "cpu":
         to_query, to_keys, to_values = _kernel_backward(
             merged.gradient, query, keys, values, merged.mixed, merged.log_sum, 0.0, False, attn_mask=bias
         )
         return to_query, to_keys, to_values
     gradients = _empty_like(query), _empty_like(keys), _empty_like(values)
-    generator = dropout.generator(query.device)
+    generator = drops.generator(query.device)
     scale = 1 / math.sqrt(query.size(-1))
     for rows, flat in _blocks(query, keys, values, merged.gradient, merged.mixed, merged.log_sum):
         q, k, v, gradient, mixed, log_sum = (tensor.flatten(0, 1)[rows] for tensor in flat)
@@ -106,10 +106,10 @@ def attend_backward(
         of_shares = (gradient @ v.mT).to(shares.dtype)
         mean = row_products(gradient, mixed).unsqueeze(-1)  # (n, N, 1)
         kept = shares
-        if dropout.share:
-            mask = dropout.mask(shares, generator)
-            kept = shares.masked_fill(mask, 0).div_(dropout.kept)
-            of_shares.masked_fill_(mask, 0).div_(dropout.kept)
+        if drops.share:
+            mask = drops.mask(shares, generator)
+            kept = shares.masked_fill(mask, 0).div_(drops.kept)
+            of_shares.masked_fill_(mask, 0).div_(drops.kept)
         of_scores = of_shares.sub_(mean).mul_(shares).mul_(scale).to(q.dtype)
         parts = of_scores @ k, of_scores.mT @ q, kept.to(v.dtype).mT @ gradient
         for whole, part in zip(gradients, parts, strict=True):
@@ -117,20 +117,20 @@ def attend_backward(
     return gradients
 
 
-def attend_to_own(query: Tensor, keys: Tensor, values: Tensor, dropout: Dropout) -> tuple[Tensor, Tensor]:
+def attend_to_own(query: Tensor, keys: Tensor, values: Tensor, drops: Drops) -> tuple[Tensor, Tensor]:
     """As `attend`, where each query has one key, its own: all are (B, H, N, d). The mixture is that key's value."""
     score = row_products(query, keys) / math.sqrt(query.size(-1))  # (B, H, N)
-    return _thinned(values, score, dropout), score
+    return _thinned(values, score, drops), score
 
 
 def attend_to_own_backward(
-    query: Tensor, keys: Tensor, values: Tensor, merged: Merged, dropout: Dropout
+    query: Tensor, keys: Tensor, values: Tensor, merged: Merged, drops: Drops
 ) -> tuple[Tensor, Tensor, Tensor]:
     """As `attend_backward`, for `attend_to_own`."""
     scale = 1 / math.sqrt(query.size(-1))
     score = row_products(query, keys) * scale
     share = (score - merged.log_sum).exp()  # (B, H, N)
-    gradient = _thinned(merged.gradient, score, dropout)
+    gradient = _thinned(merged.gradient, score, drops)
     of_share = row_products(gradient, values) - row_products(merged.gradient, merged.mixed)
     of_score = (share * of_share * scale).unsqueeze(-1).to(query.dtype)
     return of_score * keys, of_score * query, share.unsqueeze(-1).to(query.dtype) * gradient
@@ -141,19 +141,21 @@ def row_products(left: Tensor, right: Tensor) -> Tensor:
     return (left * right).sum(dim=-1, dtype=_wide(left))
 
 
-def _thinned(values: Tensor, score: Tensor, dropout: Dropout) -> Tensor:
+def _thinned(values: Tensor, score: Tensor, drops: Drops) -> Tensor:
     """(B, H, N, d), less the rows that dropout takes away."""
-    if not dropout.share:
+    if not drops.share:
         return values
-    mask = dropout.mask(score, dropout.generator(score.device))
-    return values.masked_fill(mask.unsqueeze(-1), 0) / dropout.kept
+    mask = drops.mask(score, drops.generator(score.device))
+    return values.masked_fill(mask.unsqueeze(-1), 0) / drops.kept
 
 
-def _scores(query: Tensor, keys: Tensor, bias: Tensor, rows: slice, heads: int) -> Tensor:
+def _scores(query: Tensor, keys: Tensor, bias: Tensor | None, rows: slice, heads: int) -> Tensor:
     """(n, N, K) in float32 at least; `rows` says which of the B·H these are."""
+    scores = (query @ keys.mT).to(_wide(query)).div_(math.sqrt(query.size(-1)))
+    if bias is None:
+        return scores
     windows = torch.arange(rows.start, rows.stop, device=bias.device) // heads
-    scores = (query @ keys.mT).to(_wide(query))
-    return scores.div_(math.sqrt(query.size(-1))).add_(bias.flatten(1)[windows].unsqueeze(1))
+    return scores.add_(bias.flatten(1)[windows].unsqueeze(1))
 
 
 def _blocks(*tensors: Tensor) -> Iterator[tuple[slice, tuple[Tensor, ...]]]:

@@ -21,8 +21,9 @@ import torch
 from torch import Tensor
 
 from luke_tasks.data.batch import Batch
+from luke_tasks.encoder.fused_attention import Keys, bias_of
 from luke_tasks.encoder.partial_attention import (
-    Dropout,
+    Drops,
     Merged,
     attend,
     attend_backward,
@@ -98,52 +99,39 @@ class SharedPattern:
         return Slots(entity, filled, slot, mask, size)
 
 
-def shared_attention(
-    to_words: Tensor, to_entities: Tensor, keys: Tensor, values: Tensor, word_mask: Tensor, pattern: SharedPattern,
-    dropout: float,
-) -> Tensor:  # fmt: skip
-    """The entities' rows of a shared window's attention.
+def shared_attention(words: Keys, own: Keys, pattern: SharedPattern, dropout: float) -> Tensor:
+    """The entities' rows of a shared window's attention: (B, H, E, d).
 
     Args:
-        to_words, to_entities: (B, H, E, d), what the entities ask of words, and of entities.
-        keys, values: (B, H, W+E, d), words first.
-        word_mask: (B, W) bool, False where nothing may attend.
+        words: what the words offer, and what the entities ask of them.
+        own: what the entities offer, and what they ask of each other; its mask is not read, the pattern has it.
         dropout: the share of attention probabilities dropped, to 1/65536; 0 outside training.
-    Returns:
-        (B, H, E, d)
     """
-    words = word_mask.size(1)
-    bias = torch.zeros_like(word_mask, dtype=keys.dtype).masked_fill_(~word_mask, torch.finfo(keys.dtype).min)
     seeds = torch.randint(2**62, (2,)).tolist() if dropout else (0, 0)
     mixed: Tensor = _SharedAttention.apply(
-        to_words, to_entities, keys[:, :, :words], values[:, :, :words], keys[:, :, words:], values[:, :, words:],
-        bias[:, None, None], pattern, tuple(Dropout(dropout, seed) for seed in seeds),
+        words.queries, own.queries, words.keys, words.values, own.keys, own.values, bias_of(words.mask, words.keys),
+        pattern, tuple(Drops(dropout, seed) for seed in seeds),
     )  # fmt: skip
     return mixed
 
 
-def eager_shared_attention(
-    to_words: Tensor, to_entities: Tensor, keys: Tensor, values: Tensor, word_mask: Tensor, pattern: SharedPattern,
-    dropout: float,
-) -> Tensor:  # fmt: skip
+def eager_shared_attention(words: Keys, own: Keys, pattern: SharedPattern, dropout: float) -> Tensor:
     """`shared_attention` with all scores at once: the reference, and what ONNX has operators for."""
-    words = word_mask.size(1)
-    own_keys, own_values = keys[:, :, words:], values[:, :, words:]
-    scores = to_words @ keys[:, :, :words].mT / math.sqrt(keys.size(-1))  # (B, H, E, W)
-    scores = scores.masked_fill(~word_mask[:, None, None], torch.finfo(scores.dtype).min)
+    num_words, factor = words.keys.size(2), 1 / math.sqrt(words.keys.size(-1))
+    to_words = words.queries @ words.keys.mT * factor  # (B, H, E, W)
+    if words.mask is not None:
+        to_words = to_words.masked_fill(~words.mask[:, None, None], torch.finfo(to_words.dtype).min)
     if pattern.groups is None:
-        own = (to_entities * own_keys).sum(dim=-1, keepdim=True) / math.sqrt(keys.size(-1))  # (B, H, E, 1)
+        to_own = (own.queries * own.keys).sum(dim=-1, keepdim=True) * factor  # (B, H, E, 1)
     else:
         groups, mask = pattern.groups, pattern.entity_mask
         seen = (groups[:, :, None] == groups[:, None, :]) & mask[:, None] & mask[:, :, None]  # (B, E, E)
-        own = to_entities @ own_keys.mT / math.sqrt(keys.size(-1))  # (B, H, E, E)
-        own = own.masked_fill(~seen[:, None], torch.finfo(own.dtype).min)
-    probabilities = torch.cat([scores, own], dim=3).softmax(dim=-1)  # (B, H, E, W+1 or W+E)
+        to_own = own.queries @ own.keys.mT * factor  # (B, H, E, E)
+        to_own = to_own.masked_fill(~seen[:, None], torch.finfo(to_own.dtype).min)
+    probabilities = torch.cat([to_words, to_own], dim=3).softmax(dim=-1)  # (B, H, E, W+1 or W+E)
     probabilities = torch.nn.functional.dropout(probabilities, p=dropout, training=dropout > 0)
-    from_words = probabilities[..., :words] @ values[:, :, :words]
-    if pattern.groups is None:
-        return from_words + probabilities[..., words:] * own_values
-    return from_words + probabilities[..., words:] @ own_values
+    from_words, of_own = probabilities[..., :num_words] @ words.values, probabilities[..., num_words:]
+    return from_words + (of_own * own.values if pattern.groups is None else of_own @ own.values)
 
 
 class _SharedAttention(torch.autograd.Function):
@@ -152,51 +140,49 @@ class _SharedAttention(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any, to_words: Tensor, to_entities: Tensor, word_keys: Tensor, word_values: Tensor, own_keys: Tensor,
-        own_values: Tensor, bias: Tensor, pattern: SharedPattern, dropouts: tuple[Dropout, Dropout],
+        own_values: Tensor, bias: Tensor | None, pattern: SharedPattern, drops: tuple[Drops, Drops],
     ) -> Tensor:  # fmt: skip
-        from_words, log_words = attend(to_words, word_keys, word_values, bias, dropouts[0])
+        from_words, log_words = attend(to_words, word_keys, word_values, bias, drops[0])
         if pattern.groups is None:
-            from_own, log_own = attend_to_own(to_entities, own_keys, own_values, dropouts[1])
+            from_own, log_own = attend_to_own(to_entities, own_keys, own_values, drops[1])
         else:
-            from_own, log_own = _attend_to_groups(to_entities, own_keys, own_values, pattern.slots, dropouts[1])
+            from_own, log_own = _attend_to_groups(to_entities, own_keys, own_values, pattern.slots, drops[1])
         share = torch.sigmoid(log_words - log_own).unsqueeze(-1).to(from_words.dtype)  # (B, H, E, 1), of the words
         mixed = torch.lerp(from_own, from_words, share)  # (B, H, E, d)
         log_sum = torch.logaddexp(log_words, log_own)
         ctx.save_for_backward(
             to_words, to_entities, word_keys, word_values, own_keys, own_values, bias, mixed, log_sum
         )  # fmt: skip
-        ctx.pattern, ctx.dropouts = pattern, dropouts
+        ctx.pattern, ctx.drops = pattern, drops
         return mixed
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         to_words, to_entities, word_keys, word_values, own_keys, own_values, bias, mixed, log_sum = ctx.saved_tensors
         merged = Merged(mixed, log_sum, gradients[0])
-        of_words = attend_backward(to_words, word_keys, word_values, bias, merged, ctx.dropouts[0])
+        of_words = attend_backward(to_words, word_keys, word_values, bias, merged, ctx.drops[0])
         own = to_entities, own_keys, own_values
         if ctx.pattern.groups is None:
-            of_own = attend_to_own_backward(*own, merged, ctx.dropouts[1])
+            of_own = attend_to_own_backward(*own, merged, ctx.drops[1])
         else:
-            of_own = _attend_to_groups_backward(*own, ctx.pattern.slots, merged, ctx.dropouts[1])
+            of_own = _attend_to_groups_backward(*own, ctx.pattern.slots, merged, ctx.drops[1])
         return of_words[0], of_own[0], *of_words[1:], *of_own[1:], None, None, None
 
 
-def _attend_to_groups(
-    query: Tensor, keys: Tensor, values: Tensor, slots: Slots, dropout: Dropout
-) -> tuple[Tensor, Tensor]:
+def _attend_to_groups(query: Tensor, keys: Tensor, values: Tensor, slots: Slots, drops: Drops) -> tuple[Tensor, Tensor]:
     """As `attend`, each entity to its group: all are (B, H, E, d). Padding attends to none."""
     spread = slots.spread(query), slots.spread(keys), slots.spread(values)  # (B*G, H, S, d) each
-    mixed, log_sum = attend(*spread, slots.bias(keys.dtype), dropout)
+    mixed, log_sum = attend(*spread, slots.bias(keys.dtype), drops)
     log_sum = slots.collect(log_sum.unsqueeze(-1)).squeeze(-1)  # (B, H, E)
     return slots.collect(mixed), log_sum.masked_fill_(~slots.mask[:, None], torch.finfo(log_sum.dtype).min)
 
 
 def _attend_to_groups_backward(
-    query: Tensor, keys: Tensor, values: Tensor, slots: Slots, merged: Merged, dropout: Dropout
+    query: Tensor, keys: Tensor, values: Tensor, slots: Slots, merged: Merged, drops: Drops
 ) -> tuple[Tensor, Tensor, Tensor]:
     """As `attend_backward`, for `_attend_to_groups`."""
     log_sum = slots.spread(merged.log_sum.unsqueeze(-1)).squeeze(-1)
     spread = slots.spread(query), slots.spread(keys), slots.spread(values)
     spread_merged = Merged(slots.spread(merged.mixed), log_sum, slots.spread(merged.gradient))
-    of_query, of_keys, of_values = attend_backward(*spread, slots.bias(keys.dtype), spread_merged, dropout)
+    of_query, of_keys, of_values = attend_backward(*spread, slots.bias(keys.dtype), spread_merged, drops)
     return slots.collect(of_query), slots.collect(of_keys), slots.collect(of_values)

@@ -11,6 +11,7 @@ import transformers
 from torch import Tensor
 
 from luke_tasks.data.batch import Batch
+from luke_tasks.encoder.attention import Layout
 from luke_tasks.encoder.encoder import Encoder
 from luke_tasks.encoder.luke import EntityEmbeddings, LukeConfig, LukeEncoder
 from luke_tasks.errors import CheckpointError, DataError
@@ -227,11 +228,13 @@ def test_attention_dropout_keeps_the_mean(tmp_path: Path) -> None:
     attention = encoder.encoder.layer[0].attention.self
     attention.dropout = 0.3
     draw = torch.Generator().manual_seed(0)
-    hidden, mask = torch.randn(1, 9, 16, generator=draw), torch.ones(1, 9, dtype=torch.bool)
+    words, entities = torch.randn(1, 6, 16, generator=draw), torch.randn(1, 3, 16, generator=draw)
+    one, many = (Layout(windows, 6, 3, None, None) for windows in (1, 8000))
     torch.manual_seed(0)
     with torch.no_grad():
-        dropped = attention.train()(hidden.expand(8000, -1, -1), mask.expand(8000, -1), 6)
-        whole = attention.eval()(hidden, mask, 6)
+        copies = many.join(words.expand(8000, -1, -1), entities.expand(8000, -1, -1))
+        dropped = torch.cat(many.split(attention.train()(copies, many)), dim=1)  # (8000, 9, 16)
+        whole = torch.cat(one.split(attention.eval()(one.join(words, entities), one)), dim=1)
     assert dropped.var(dim=0).max() > 1e-3
     torch.testing.assert_close(dropped.mean(dim=0), whole[0], atol=0.02, rtol=0)
 

@@ -1,0 +1,142 @@
+"""Attention with dropout of its probabilities on the CPU, where no fused kernel of torch has it.
+
+The scores of all pairs never stand in memory at once: a block of some (window, head) pairs is scored, normalised,
+dropped and mixed while it is in cache. The backward pass makes scores and masks again from the queries, the keys and a
+seed.
+
+Every row asks the keys of each kind with a query of its own (words and entities; one kind in plain attention), and
+there is one softmax over all keys.
+
+Shapes: B windows, H heads, N rows (all of them ask), M keys of a kind, K keys of all kinds, d size of a head; P blocks
+of n ≤ B·H pairs.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from luke_tasks.encoder.dropout import KeepMasks, new_seed
+
+_BLOCK = 1 << 20  # scores held at a time: a few megabytes, the size of a cache
+
+
+def dropout_attention(
+    queries: Sequence[Tensor], keys: Sequence[Tensor], values: Tensor, key_mask: Tensor | None, dropout: float
+) -> Tensor:
+    """Attention over several kinds of keys, with dropout.
+
+    Args:
+        queries: for each kind, (B, H, N, d): what the rows ask of the keys of this kind.
+        keys: for each kind, (B, H, M, d).
+        values: (B, H, K, d), in the order of the keys.
+        key_mask: (B, K) bool, False where nothing may attend; None: everywhere True.
+        dropout: the share of attention probabilities dropped, in (0, 1).
+    Returns:
+        (B, H, N, d)
+    """
+    mixed: Tensor = _DropoutAttention.apply(values, key_mask, dropout, new_seed(), *queries, *keys)
+    return mixed
+
+
+class _DropoutAttention(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, values: Tensor, key_mask: Tensor | None, dropout: float, seed: int, *queries_and_keys: Tensor
+    ) -> Tensor:
+        kinds = len(queries_and_keys) // 2
+        factor = 1 / math.sqrt(values.size(-1))
+        queries = [tensor.flatten(0, 1) * factor for tensor in queries_and_keys[:kinds]]
+        flat_values, *keys = (tensor.flatten(0, 1).contiguous() for tensor in (values, *queries_and_keys[kinds:]))
+        scores = _Scores(queries, keys, key_mask)
+        masks = KeepMasks(seed, dropout)
+        mixed = torch.empty_like(queries[0])  # (B·H, N, d)
+        for block in scores.blocks():
+            probabilities = scores.probabilities(block)  # (n, N, K)
+            kept = probabilities.mul_(masks.draw(scores.room(1, block)))
+            torch.bmm(kept, flat_values[block], out=mixed[block])
+        mixed.mul_(masks.scale)
+        ctx.save_for_backward(mixed, flat_values, key_mask, *queries, *keys)
+        ctx.dropout, ctx.seed, ctx.factor = dropout, seed, factor
+        return mixed.view_as(queries_and_keys[0])
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        mixed, values, key_mask, *queries_and_keys = ctx.saved_tensors
+        kinds = len(queries_and_keys) // 2
+        queries, keys = queries_and_keys[:kinds], queries_and_keys[kinds:]  # the queries are scaled already
+        scores = _Scores(queries, keys, key_mask)
+        masks = KeepMasks(ctx.seed, ctx.dropout)
+        shape = gradients[0].shape[:2]  # B, H
+        gradient = gradients[0].flatten(0, 1).contiguous()  # (B·H, N, d)
+        # With o = s · (mask ∘ p) v: the gradient of a score is p ∘ (mask ∘ s g vᵀ − g·o).
+        joint = (gradient * mixed).sum(-1, keepdim=True)  # (B·H, N, 1)
+        gradient = gradient * masks.scale
+        of_values = torch.empty_like(values)
+        of_queries, of_keys = ([torch.empty_like(tensor) for tensor in group] for group in (queries, keys))
+        for block in scores.blocks():
+            probabilities = scores.probabilities(block)  # (n, N, K)
+            kept = masks.draw(scores.room(1, block)).mul_(probabilities)
+            torch.bmm(kept.mT, gradient[block], out=of_values[block])
+            of_kept = torch.bmm(gradient[block], values[block].mT, out=scores.room(2, block))
+            of_scores = kept.mul_(of_kept).addcmul_(probabilities, joint[block], value=-1)
+            for kind, part in enumerate(scores.parts):
+                torch.bmm(of_scores[..., part], keys[kind][block], out=of_queries[kind][block])
+                torch.bmm(of_scores[..., part].mT, queries[kind][block], out=of_keys[kind][block])
+        for tensor in of_queries:
+            tensor.mul_(ctx.factor)
+        return tuple(None if tensor is None else tensor.unflatten(0, shape)
+                     for tensor in (of_values, None, None, None, *of_queries, *of_keys))  # fmt: skip
+
+
+class _Scores:
+    """Attention probabilities before dropout, a block at a time.
+
+    Args:
+        queries: one a kind, (B·H, N, d), divided by √d.
+        keys: one a kind, (B·H, M, d).
+    """
+
+    def __init__(self, queries: Sequence[Tensor], keys: Sequence[Tensor], key_mask: Tensor | None) -> None:
+        self.queries, self.keys = queries, keys
+        ends = list(accumulate(tensor.size(1) for tensor in keys))
+        self.parts = [slice(end - tensor.size(1), end) for end, tensor in zip(ends, keys, strict=True)]
+        pairs, rows, size = len(queries[0]), queries[0].size(1), ends[-1]
+        self.block_size = max(1, min(pairs, _BLOCK // (rows * size)))
+        # Memory that is used again stays in the cache; fresh memory takes longer to get than a product to fill it.
+        self._rooms = [queries[0].new_empty(self.block_size, rows, size) for _ in range(3)]
+        self._of_kinds = [queries[0].new_empty(self.block_size, rows, tensor.size(1)) for tensor in keys]
+        self._bias = None
+        if key_mask is not None:
+            bias = torch.zeros(key_mask.shape, dtype=keys[0].dtype)
+            # The least finite number, not -inf: a window with every key masked gives equal probabilities, not NaN.
+            bias.masked_fill_(~key_mask, torch.finfo(bias.dtype).min)
+            self._bias = bias.repeat_interleave(pairs // len(bias), dim=0)[:, None]  # (B·H, 1, K)
+
+    def blocks(self) -> Iterator[slice]:
+        """Slices of the B·H pairs."""
+        for start in range(0, len(self.queries[0]), self.block_size):
+            yield slice(start, min(start + self.block_size, len(self.queries[0])))
+
+    def room(self, index: int, block: slice) -> Tensor:
+        """Memory for as many numbers as a block has probabilities, (n, N, K); room 0 is where these are."""
+        return self._rooms[index][: block.stop - block.start]
+
+    def probabilities(self, block: slice) -> Tensor:
+        """(n, N, K), overwritten by the next call."""
+        scores = self.room(0, block)
+        if len(self.keys) == 1:
+            torch.bmm(self.queries[0][block], self.keys[0][block].mT, out=scores)
+        else:  # a product written straight into a part of `scores` takes longer than the copy
+            kinds = zip(self.queries, self.keys, self._of_kinds, strict=True)
+            of_kinds = [torch.bmm(queries[block], keys[block].mT, out=room[: len(scores)])
+                        for queries, keys, room in kinds]  # fmt: skip
+            torch.cat(of_kinds, dim=-1, out=scores)
+        if self._bias is not None:
+            scores.add_(self._bias[block])
+        return torch.softmax(scores, dim=-1, out=scores)
