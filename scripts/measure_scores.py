@@ -13,9 +13,9 @@ python scripts/measure_scores.py TASK --data FOLDER --out runs/measure --seeds 3
 Each run is `allennlp train` in a process of its own, then `allennlp evaluate` on the test file. A run whose scores are
 there already is not made again. The rows without a model are computed from the same files.
 
-`wnut17_shared` and `ner_sample` compare two ways to make windows and have speeds, too, in labelled words a second: of training, as the run's
-log says of each epoch, and of prediction, the test file being read, encoded, decoded and scored by a loaded model. They
-mean something on an idle machine only.
+`wnut17_shared` and `ner_sample` compare two ways to make windows, and their speeds, in labelled words a second: of
+training as the run's log says of each epoch, and of prediction by a loaded model, from reading the test file to its
+score. They mean something on an idle machine only.
 """
 
 from __future__ import annotations
