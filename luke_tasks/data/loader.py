@@ -237,7 +237,7 @@ def collate(features: Sequence[Features], *, pad_id: int, labels: Labels | None)
         word_type_ids=_pad_types([window.word_type_ids for window in windows]),
         entity_type_ids=_pad_types([window.entity_type_ids for window in windows]),
         entity_attention=_entity_attention(windows),
-        entity_groups=_pad_types([window.entity_groups for window in windows]),
+        entity_groups=_pad_types([window.entity_groups for window in windows], "groups of entities"),
         labels=_pad(known_targets, IGNORED_LABEL) if len(known_targets) == len(features) else None,
         features=features,
     )
@@ -266,11 +266,11 @@ def _entity_attention(windows: Sequence[Features]) -> EntityAttention:
     return found.pop()
 
 
-def _pad_types(arrays: Sequence[IntArray | None]) -> Tensor | None:
+def _pad_types(arrays: Sequence[IntArray | None], what: str = "segment ids") -> Tensor | None:
     """Segment ids, or groups, padded with 0; None where no window has any."""
     known = [array for array in arrays if array is not None]
     if len(known) not in (0, len(arrays)):
-        raise ValueError("some windows of a batch have segment ids, or groups of entities, and others have none")
+        raise ValueError(f"some windows of a batch have {what} and others have none")
     return _pad(known, 0) if known else None
 
 
