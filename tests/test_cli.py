@@ -210,7 +210,7 @@ def test_faults_in_the_use_of_own_classes(own: str, capsys: pytest.CaptureFixtur
     overrides = '{"dataset_reader": {"type": "conll_span", "columns": 1}, "validation_dataset_reader": "conll_span"}'
     assert faults_of(capsys, "own.json", "--include-package", own, "-o", overrides) == [
         "dataset_reader.columns: unknown for ConllSpanReader (known: max_sequence_length, max_entity_length, "
-        "max_mention_length, iob_scheme, encoding, context)",
+        "max_mention_length, iob_scheme, encoding, context, span_attention)",
         'dataset_reader.type: "conll_span" reads examples of ner, but the head "own_head" learns own',
         'validation_dataset_reader.type: "conll_span" reads examples of ner, but the head "own_head" learns own',
     ]
