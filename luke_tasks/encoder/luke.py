@@ -111,8 +111,8 @@ class Residual(nn.Module):
         self.LayerNorm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
         self.dropout = Dropout(config.hidden_dropout_prob)
 
-    def forward(self, inner: Tensor, residual: Tensor) -> Tensor:
-        return self.LayerNorm(self.dropout(self.dense(inner)) + residual)  # (R, D)
+    def forward(self, inner: Tensor, residual: Tensor, activation: Callable[[Tensor], Tensor] | None = None) -> Tensor:
+        return self.LayerNorm(self.dropout(self.dense(inner, activation)) + residual)  # (R, D)
 
 
 class AttentionBlock(nn.Module):
@@ -141,9 +141,10 @@ class Intermediate(nn.Module):
         self.dense = Linear(config.hidden_size, config.intermediate_size)
         self.hidden_act = config.hidden_act
 
-    def forward(self, hidden: Tensor) -> Tensor:
-        activated = self.dense.activated(hidden, self.hidden_act)  # (R, intermediate_size)
-        return ACTIVATIONS[self.hidden_act](self.dense(hidden)) if activated is None else activated
+    def forward(self, hidden: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor] | None]:
+        """(R, intermediate_size), and the activation that is still to be applied to it, if any."""
+        activated = self.dense.activated(hidden, self.hidden_act)
+        return (activated, None) if activated is not None else (self.dense(hidden), ACTIVATIONS[self.hidden_act])
 
 
 class Layer(nn.Module):
@@ -157,7 +158,8 @@ class Layer(nn.Module):
 
     def forward(self, hidden: Tensor, layout: Layout) -> Tensor:
         hidden = self.attention(hidden, layout)
-        return self.output(self.intermediate(hidden), hidden)  # (R, D)
+        wide, activation = self.intermediate(hidden)
+        return self.output(wide, hidden, activation)  # (R, D)
 
 
 class Layers(nn.Module):
