@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from luke_tasks.commands._logging import log_to_file, log_to_file_only, log_to_terminal
+from luke_tasks.commands._start import no_garbage_collection
 from luke_tasks.errors import ConfigError, Fault, LukeTasksError, describe, join_path
 
 logger = logging.getLogger(__name__)
@@ -38,7 +39,8 @@ def run(args: argparse.Namespace) -> int:
     from luke_tasks.config import load_config
 
     loaded = load_config(args.config, args.overrides)  # a file that is no config is refused before torch is loaded
-    from luke_tasks import experiment
+    with no_garbage_collection():
+        from luke_tasks import experiment
 
     config = experiment.check_config(loaded.values, loaded.faults, args.include_package, for_training=True)
     run_dir = Path(args.serialization_dir)

@@ -11,7 +11,7 @@ from torch.overrides import TorchFunctionMode
 _DRAWING = {nn.init.normal_, nn.init.uniform_, nn.init.kaiming_uniform_, Tensor.normal_, Tensor.uniform_}
 
 
-class unfilled(TorchFunctionMode):  # noqa: N801 (used as a word: `with unfilled():`)
+class unfilled(TorchFunctionMode):
     """Within it, nothing is drawn: weights that would be random hold whatever their memory holds.
 
     It spares the random numbers and the memory they would touch. On the meta device it spares more than a second:

@@ -148,6 +148,8 @@ class _Gunzip:
                 if not self._input:
                     break
                 self._input = self._input.lstrip(b"\0")
+                if not self._input:
+                    continue
                 self._stream = zlib.decompressobj(wbits=31)  # 31: gzip, with the largest window
             elif not self._input:
                 raise EOFError("it ends before its end marker")
