@@ -50,6 +50,13 @@ def test_a_prediction(ner_config: Path, tmp_path: Path) -> None:
     assert prediction["text"] == "Phil Simmons was born in London."
 
 
+def test_a_training_up_to_its_first_step(ner_config: Path, tmp_path: Path) -> None:
+    """Scores are for the end of the epoch, and their libraries with them; rich is for a terminal."""
+    modules = ["seqeval", "sklearn", "scipy", "pandas", "accelerate", "wandb", "rich", "torch._dynamo"]
+    status, loaded, errors = run(tmp_path, ["train", str(ner_config), "-s", "run", "--dry-run"], modules)
+    assert (status, loaded) == (0, []), errors
+
+
 @pytest.mark.parametrize(
     ("content", "overrides", "fault"),
     [
