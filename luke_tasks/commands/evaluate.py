@@ -18,6 +18,7 @@ from luke_tasks.commands._arguments import (
     check_output_files,
 )
 from luke_tasks.commands._logging import log_to_terminal
+from luke_tasks.commands._start import no_garbage_collection
 from luke_tasks.errors import LukeTasksError
 from luke_tasks.files import replacing, write_json
 
@@ -55,12 +56,14 @@ def run(args: argparse.Namespace) -> int:
         _check_predictions_dir(Path(args.predictions_dir))
     if args.batch_size is not None:
         check_batch_size(args.batch_size)
-    from luke_tasks.predictor import Predictor
-    from luke_tasks.trained import load_trained
+    with no_garbage_collection():
+        from luke_tasks.predictor import Predictor
+        from luke_tasks.trained import load_trained
 
-    trained = load_trained(
-        args.archive, overrides=args.overrides, include_packages=args.include_package, weights_file=args.weights_file
-    )
+        trained = load_trained(
+            args.archive, overrides=args.overrides, include_packages=args.include_package,
+            weights_file=args.weights_file,
+        )  # fmt: skip
     head = trained.model.head
     prediction_names = list(head.prediction_files([])) if args.predictions_dir is not None else []
     if args.predictions_dir is not None and not prediction_names:

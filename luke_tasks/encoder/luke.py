@@ -25,6 +25,7 @@ from luke_tasks.encoder.dropout import Dropout
 from luke_tasks.encoder.encoder import EmbeddingTables, Encoder, EncoderOutput, Pooler
 from luke_tasks.encoder.linear import Linear
 from luke_tasks.encoder.pretrained import LukeConfig, read_config, read_weights, write_config
+from luke_tasks.encoder.unfilled import unfilled
 from luke_tasks.errors import CheckpointError, DataError
 from luke_tasks.files import replacing, write_json
 from luke_tasks.registry import Fraction, Provided
@@ -222,7 +223,7 @@ class LukeEncoder(Encoder):
             attention: how attention is computed; `eager` is the reference, `fused` faster and smaller, `auto` takes
                 what the device and the dropout allow.
             dropout: of hidden vectors and of attention probabilities; by default as the checkpoint's config says.
-            load_weights: False builds from `config.json` alone, with random weights.
+            load_weights: False builds from `config.json` alone; its weights are to be loaded before they are used.
             pooler: whether the head reads the pooled vector. A checkpoint without a pooler gets a new one.
         Raises:
             CheckpointError: the checkpoint cannot be found, read, or made a LUKE.
@@ -231,12 +232,11 @@ class LukeEncoder(Encoder):
         config = read_config(directory, use_entity_aware_attention=use_entity_aware_attention, entities=entities)
         if dropout is not None:
             config = replace(config, hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout)
-        with torch.device("meta"):  # no memory, no random numbers, for weights that are replaced at once
-            encoder = cls(config=config, attention=attention, pooler=pooler)
         if not load_weights:
-            encoder.to_empty(device="cpu")
-            encoder.initialise()
-            return encoder
+            with unfilled():
+                return cls(config=config, attention=attention, pooler=pooler)
+        with torch.device("meta"), unfilled():  # no memory, no random numbers, for weights that are replaced at once
+            encoder = cls(config=config, attention=attention, pooler=pooler)
         shapes = {name: tuple(tensor.shape) for name, tensor in encoder.state_dict().items()}
         weights = read_weights(
             directory, shapes, use_entity_aware_attention=use_entity_aware_attention, entities=entities
