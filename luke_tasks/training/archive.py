@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import platform
 import shutil
@@ -21,7 +22,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from luke_tasks.errors import ArchiveError
 from luke_tasks.files import replacing
@@ -99,8 +100,7 @@ def meta() -> dict[str, str]:
 def _unpack(path: Path, directory: Path) -> None:
     """Extract regular files and directories that stay inside `directory`."""
     try:
-        with open(path, "rb") as file:
-            stream: Any = _Gunzip(file)
+        with gzip.open(path) as stream:
             chunks: Any = {"bufsize": _CHUNK_BYTES, "copybufsize": _CHUNK_BYTES}
             with tarfile.open(fileobj=stream, mode="r|", **chunks) as tar:
                 tar.extractall(directory, members=_with_room(tar, path, directory), filter="data")
@@ -125,37 +125,6 @@ def _with_room(members: Iterable[tarfile.TarInfo], path: Path, directory: Path) 
             raise ArchiveError(f"{path}: {member.name} unpacks to {member.size:,} bytes, and {directory} has not so "
                                "much room; set TMPDIR to a folder that has")  # fmt: skip
         yield member
-
-
-class _Gunzip:
-    """What is in a gzip file, its checksum verified. Python's own `gzip` takes it in pieces of 8 KB, which is slow.
-
-    Args:
-        file: open for reading; it may hold several streams, and zeros after them.
-    """
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-        self._input = b""
-        self._stream: Any = None  # zlib's, None before the first
-
-    def read(self, size: int) -> bytes:
-        """Up to `size` bytes, none at the end. Raises EOFError, zlib.error: cut short, damaged, no gzip file."""
-        output = b""
-        while not output:
-            self._input = self._input or self._file.read(_CHUNK_BYTES)
-            if self._stream is None or self._stream.eof:
-                if not self._input:
-                    break
-                self._input = self._input.lstrip(b"\0")
-                if not self._input:
-                    continue
-                self._stream = zlib.decompressobj(wbits=31)  # 31: gzip, with the largest window
-            elif not self._input:
-                raise EOFError("it ends before its end marker")
-            output = self._stream.decompress(self._input, size)
-            self._input = self._stream.unconsumed_tail or self._stream.unused_data
-        return output
 
 
 def _check_parts(path: Path, directory: Path, weights: str) -> None:
