@@ -111,7 +111,7 @@ def _unpack(path: Path, directory: Path) -> None:
     except tarfile.FilterError as error:
         raise ArchiveError(f"{path}: refused: a member would leave the folder, or is no file: {error}") from None
     except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
-        raise ArchiveError(f"{path}: not a readable {ARCHIVE_NAME}, perhaps cut short ({error})") from None
+        raise ArchiveError(f"{path}: not a readable {ARCHIVE_NAME}, perhaps cut short or damaged ({error})") from None
 
 
 def _with_room(members: Iterable[tarfile.TarInfo], path: Path, directory: Path) -> Iterator[tarfile.TarInfo]:
