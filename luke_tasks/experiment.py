@@ -69,9 +69,10 @@ class Experiment:
         if parts.evaluate_on_test and self.test is not None:
             load_weights(self.model, run_dir / archive.BEST_WEIGHTS_NAME)
             runner = Runner.of(
-                self.model, batch_size=self.data.validation_batch_size, pad_id=self.data.pad_id,
-                device=choose_device(self.trainer.cuda_device),
+                self.model, batch_size=self.data.validation_batch_size, max_tokens=self.data.validation_max_tokens,
+                pad_id=self.data.pad_id, device=choose_device(self.trainer.cuda_device),
             )  # fmt: skip
+            runner.report("test data", self.test[1])
             scores = evaluate(runner, *self.test).scores
             metrics = {**metrics, **{f"test_{name}": value for name, value in scores.items()}}
         write_json(run_dir / "metrics.json", metrics)
@@ -123,7 +124,7 @@ def build(config: CheckedConfig) -> Experiment:
     logger.info("model: %s parameters", f"{sum(p.numel() for p in model.parameters()):,}")
     validation_loader = parts.validation_data_loader or parts.data_loader
     validation_examples, validation_features = sets.get("validation", ((), ()))
-    if parts.data_loader.num_batches(len(sets["train"][1])) == 0:
+    if parts.data_loader.num_batches(sets["train"][1], seed=parts.random_seed, num_epochs=1) == [0]:
         raise ConfigError([Fault("data_loader.drop_last", f"the {len(sets['train'][1])} windows of the training data "
                                  f"make no full batch of {parts.data_loader.batch_size}")])  # fmt: skip
     data = TrainingData(
@@ -134,6 +135,7 @@ def build(config: CheckedConfig) -> Experiment:
         validation_examples=validation_examples,
         validation_features=validation_features,
         validation_batch_size=validation_loader.batch_size,
+        validation_max_tokens=validation_loader.max_tokens,
     )
     return Experiment(config, tokenizer, labels, model, trainer, data, sets.get("test"))
 

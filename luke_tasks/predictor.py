@@ -11,11 +11,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, overload
 
+from luke_tasks.data.loader import batch_limit
 from luke_tasks.trained import Trained, load_trained
 from luke_tasks.training.devices import choose_device
 from luke_tasks.training.evaluation import Evaluation, Runner, evaluate, predict
 
 Input = str | dict[str, Any]
+_A_BATCH = 32  # examples, where batches have no limit in windows
+_MOST_AT_ONCE = 1024  # examples of a list that are held with their windows
 
 
 class Predictor:
@@ -23,16 +26,22 @@ class Predictor:
 
     Args:
         trained: what an archive holds.
-        batch_size: windows run at once.
+        batch_size: windows run at once. Default: 32, or no limit with `max_tokens`.
+        max_tokens: word and entity places run at once, padding included; see `DataLoader`.
         cuda_device: index of a GPU, -1 for the CPU; None: the first GPU if there is one.
     """
 
-    def __init__(self, trained: Trained, *, batch_size: int = 32, cuda_device: int | None = None) -> None:
+    def __init__(
+        self, trained: Trained, *, batch_size: int | None = None, max_tokens: int | None = None,
+        cuda_device: int | None = None,
+    ) -> None:  # fmt: skip
         self.trained = trained
         self.reader = trained.reader
-        self.batch_size = batch_size
+        self.batch_size = batch_limit(batch_size, max_tokens)
         device = choose_device(cuda_device)
-        self._runner = Runner.of(trained.model, batch_size=batch_size, pad_id=trained.pad_id, device=device)
+        self._runner = Runner.of(
+            trained.model, batch_size=self.batch_size, max_tokens=max_tokens, pad_id=trained.pad_id, device=device
+        )
 
     @overload
     def __call__(self, inputs: Input) -> Any: ...
@@ -52,32 +61,38 @@ class Predictor:
             return self([inputs])[0]
         records = (item if isinstance(item, dict) else {"text": item} for item in inputs)
         examples = [self.reader.parse_input(record, f"input {index}") for index, record in enumerate(records)]
-        predictions = [prediction for _, prediction in self.predict_examples(examples)]
+        predictions = [prediction for _, prediction in self.predict_examples(examples, at_once=_MOST_AT_ONCE)]
         self.reader.report_dropped("input")
         return predictions
 
-    def predict_examples(self, examples: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
-        """Examples with their predictions, in order, streamed: `batch_size` examples at a time."""
-        return predict(self._runner, examples, self.reader.encode, chunk_size=self.batch_size)
+    def predict_examples(self, examples: Iterable[Any], *, at_once: int | None = None) -> Iterator[tuple[Any, Any]]:
+        """Examples with their predictions, in order, streamed.
+
+        Args:
+            at_once: examples that are read before the first is answered. Windows of like length among them run
+                together: the more, the less padding. Default: a batch's.
+        """
+        return predict(self._runner, examples, self.reader.encode, chunk_size=at_once or self.batch_size or _A_BATCH)
 
     def evaluate(self, path: str | Path) -> Evaluation:
         """Score the model on a file of the dataset's format. Raises DataError on the first bad record."""
         examples, features = self.reader.read_encoded(path)
+        self._runner.report(str(path), features)
         return evaluate(self._runner, examples, features)
 
 
 def load(
-    archive: str | Path, *, overrides: str = "", batch_size: int = 32, cuda_device: int | None = None,
-    include_packages: Sequence[str] = (),
+    archive: str | Path, *, overrides: str = "", batch_size: int | None = None, max_tokens: int | None = None,
+    cuda_device: int | None = None, include_packages: Sequence[str] = (),
 ) -> Predictor:  # fmt: skip
     """The model of an archive (`model.tar.gz`) or a run's directory, ready to predict.
 
     Args:
         overrides: JSON, changes to the archive's config.
-        batch_size, cuda_device: see `Predictor`.
+        batch_size, max_tokens, cuda_device: see `Predictor`.
         include_packages: packages of your own, whose classes register themselves.
     Raises:
         ArchiveError, CheckpointError: it cannot be read.
     """
     trained = load_trained(archive, overrides=overrides, include_packages=include_packages)
-    return Predictor(trained, batch_size=batch_size, cuda_device=cuda_device)
+    return Predictor(trained, batch_size=batch_size, max_tokens=max_tokens, cuda_device=cuda_device)

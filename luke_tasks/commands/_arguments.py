@@ -20,10 +20,19 @@ def add_archive_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def check_batch_size(batch_size: int) -> None:
-    """Raises LukeTasksError when it is not positive."""
-    if batch_size < 1:
-        raise LukeTasksError(f"--batch-size: expected a positive number, found {batch_size}")
+def add_batch_arguments(parser: argparse.ArgumentParser, batch_size_help: str) -> None:
+    """Of the commands that run a model: the size of its batches."""
+    parser.add_argument("--batch-size", type=int, metavar="N", help=batch_size_help)
+    parser.add_argument("--max-tokens", type=int, metavar="N",
+                        help="word pieces and entities run at once, padding included: long windows in small batches, "
+                             "short ones in large; with --batch-size both limits hold")  # fmt: skip
+
+
+def check_batch_arguments(args: argparse.Namespace) -> None:
+    """Raises LukeTasksError when one is not positive."""
+    for flag, value in (("--batch-size", args.batch_size), ("--max-tokens", args.max_tokens)):
+        if value is not None and value < 1:
+            raise LukeTasksError(f"{flag}: expected a positive number, found {value}")
 
 
 def check_input_file(name: str, expected: str) -> None:

@@ -13,7 +13,8 @@ from typing import Any
 
 from luke_tasks.commands._arguments import (
     add_archive_arguments,
-    check_batch_size,
+    add_batch_arguments,
+    check_batch_arguments,
     check_input_file,
     check_output_files,
 )
@@ -35,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--predictions-dir", metavar="DIR",
                         help="write the predictions into this folder as the task's own evaluation script reads them, "
                              "e.g. SQuAD's predictions.json (several files: STEM_predictions.json)")  # fmt: skip
-    parser.add_argument("--batch-size", type=int, metavar="N", help="windows run at once (default: the config's)")
+    add_batch_arguments(parser, "windows run at once (default: the config's, where --max-tokens is not given either)")
     parser.add_argument("--auto-names", choices=("NONE", "METRICS", "PREDS", "ALL"), default="NONE",
                         help="name the output files after the input files")  # fmt: skip
 
@@ -54,8 +55,7 @@ def run(args: argparse.Namespace) -> int:
     stems = [Path(name).stem for name in files]
     if args.predictions_dir is not None:
         _check_predictions_dir(Path(args.predictions_dir))
-    if args.batch_size is not None:
-        check_batch_size(args.batch_size)
+    check_batch_arguments(args)
     with no_garbage_collection():
         from luke_tasks.predictor import Predictor
         from luke_tasks.trained import load_trained
@@ -73,8 +73,10 @@ def run(args: argparse.Namespace) -> int:
     if len(files) > 1:
         _check_distinct([f"{stem}_{file_name}" for stem in stems for file_name in prediction_names])
     parts = trained.config.parts
-    batch_size = args.batch_size or (parts.validation_data_loader or parts.data_loader).batch_size
-    predictor = Predictor(trained, batch_size=batch_size, cuda_device=args.cuda_device)
+    asked = args if args.batch_size or args.max_tokens else parts.validation_data_loader or parts.data_loader
+    predictor = Predictor(
+        trained, batch_size=asked.batch_size, max_tokens=asked.max_tokens, cuda_device=args.cuda_device
+    )
     all_metrics: dict[str, Any] = {}
     for name, metrics_file, predictions_file in zip(files, metrics_files, prediction_files, strict=True):
         evaluation = predictor.evaluate(name)

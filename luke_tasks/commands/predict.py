@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from luke_tasks.commands._arguments import (
     add_archive_arguments,
-    check_batch_size,
+    add_batch_arguments,
+    check_batch_arguments,
     check_input_file,
     check_output_files,
 )
@@ -25,21 +26,23 @@ if TYPE_CHECKING:
     from luke_tasks.readers.reader import Reader
 
 
+_OF_A_FILE = 512  # inputs of a file that are read before the first of them is answered
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """AllenNLP's flags."""
     add_archive_arguments(parser)
     parser.add_argument("input_file", help='lines of text or of JSON, e.g. {"text": "..."}; - is standard input')
     parser.add_argument("--use-dataset-reader", action="store_true", help="the input is in the dataset's own format")
     parser.add_argument("--output-file", metavar="FILE", help="write here instead of standard output")
-    parser.add_argument("--batch-size", type=int, default=32, metavar="N",
-                        help="inputs answered at once (default 32; 1 answers each line as it comes)")  # fmt: skip
+    add_batch_arguments(parser, "windows run at once (default 32); 1 answers each line as it comes")
     parser.add_argument("--silent", action="store_true", help="print nothing on standard output")
 
 
 def run(args: argparse.Namespace) -> int:
     """Load, predict, print line by line."""
     log_to_terminal()
-    check_batch_size(args.batch_size)
+    check_batch_arguments(args)
     check_output_files([args.output_file])
     if args.input_file != "-":
         check_input_file(args.input_file, "a file of lines, or - for standard input")
@@ -53,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
             args.archive, overrides=args.overrides, include_packages=args.include_package,
             weights_file=args.weights_file,
         )  # fmt: skip
-    predictor = Predictor(trained, batch_size=args.batch_size, cuda_device=args.cuda_device)
+    predictor = Predictor(trained, batch_size=args.batch_size, max_tokens=args.max_tokens, cuda_device=args.cuda_device)
     reader = predictor.reader
     examples = reader.read(args.input_file) if args.use_dataset_reader else _parse_lines(reader, args.input_file)
     with ExitStack() as stack:
@@ -62,7 +65,10 @@ def run(args: argparse.Namespace) -> int:
             out = stack.enter_context(
                 stack.enter_context(replacing(Path(args.output_file))).open("w", encoding="utf-8")
             )
-        for _, prediction in predictor.predict_examples(examples):
+        # A file is there as a whole: the more of it is sorted by length, the less is padding. A stream's lines are
+        # answered as soon as they make a batch.
+        is_whole = args.batch_size != 1 and Path(args.input_file).is_file()
+        for _, prediction in predictor.predict_examples(examples, at_once=_OF_A_FILE if is_whole else None):
             line = json.dumps(prediction.to_json(), ensure_ascii=False)
             if out is not None:
                 out.write(line + "\n")

@@ -133,12 +133,14 @@ class NerHead(Head):
         for features, logits in windows:
             assert isinstance(features, NerFeatures)
             best = logits.argmax(-1)  # (E,)
-            for index in np.flatnonzero(best != self.labels.names.index(NON_ENTITY)):
-                row = logits[index]  # (C,)
-                probability = softmax(row)[best[index]]
-                start, end = features.word_spans[index].tolist()
-                label = self.labels[int(best[index])]
-                found.append(_ScoredSpan(start, end, label, float(row[best[index]]), float(probability)))
+            rows = np.flatnonzero(best != self.labels.names.index(NON_ENTITY))  # (K,)
+            places = np.arange(len(rows)), best[rows]
+            spans, scores = features.word_spans[rows].tolist(), logits[rows][places].tolist()
+            probabilities = softmax(logits[rows])[places].tolist()
+            for (start, end), label, logit, probability in zip(
+                spans, best[rows].tolist(), scores, probabilities, strict=True
+            ):
+                found.append(_ScoredSpan(start, end, self.labels[label], logit, probability))
         return found
 
     def make_metrics(self) -> Metrics:

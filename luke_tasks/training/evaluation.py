@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from luke_tasks.data.features import Features
-from luke_tasks.data.loader import batches_of
+from luke_tasks.data.loader import Sizes, batches_of, evaluation_order, report_batches
 from luke_tasks.heads.head import Head, HeadOutput, Model, Window
 
 
@@ -21,22 +21,37 @@ class Runner:
     Args:
         forward: the model, perhaps wrapped for mixed precision.
         head: its head.
+        batch_size: windows a batch at most; None: no limit.
         pad_id: the tokenizer's pad id.
+        max_tokens: word and entity places a batch at most, see `DataLoader`; None: no limit.
         after_batch: called with the number of windows of each batch; may raise to stop.
     """
 
     forward: Callable[..., HeadOutput]
     head: Head
-    batch_size: int
+    batch_size: int | None
     pad_id: int
     device: torch.device
+    max_tokens: int | None = None
     after_batch: Callable[[int], None] = field(default=lambda num_windows: None)
 
     @classmethod
-    def of(cls, model: Model, *, batch_size: int, pad_id: int, device: torch.device) -> Runner:
+    def of(
+        cls, model: Model, *, batch_size: int | None, pad_id: int, device: torch.device, max_tokens: int | None = None
+    ) -> Runner:
         """Runs `model` as it is."""
         model.to(device).eval()
-        return cls(forward=model, head=model.head, batch_size=batch_size, pad_id=pad_id, device=device)
+        return cls(forward=model, head=model.head, batch_size=batch_size, pad_id=pad_id, device=device,
+                   max_tokens=max_tokens)  # fmt: skip
+
+    def order(self, sizes: Sizes) -> list[list[int]]:
+        """The batches of windows of these sizes, as lists of indices."""
+        return evaluation_order(sizes, batch_size=self.batch_size, max_tokens=self.max_tokens)
+
+    def report(self, what: str, features: Sequence[Features]) -> None:
+        """Log the padding of the batches of `features`, which `what` names, and what is larger than `max_tokens`."""
+        sizes = Sizes.of(features)
+        report_batches(what, sizes, self.order(sizes), self.max_tokens)
 
 
 @dataclass
@@ -102,13 +117,15 @@ def _run(runner: Runner, features: Sequence[Features], losses: list[float] | Non
     logits: dict[int, Any] = {}  # by identity of the features
     labels = runner.head.labels if losses is not None else None
     with torch.inference_mode():
-        for batch in batches_of(features, batch_size=runner.batch_size, pad_id=runner.pad_id, labels=labels):
+        for batch in batches_of(
+            features, batch_size=runner.batch_size, pad_id=runner.pad_id, labels=labels, max_tokens=runner.max_tokens
+        ):
             output = runner.forward(batch.to(runner.device))
             if output.loss is not None and losses is not None:
                 losses.append(output.loss.item())
+            of_batch = output.logits.float().cpu()  # one copy from the device, not one a window
             for row, feature in enumerate(batch.features):
-                window = runner.head.window_logits(output.logits, row, feature)
-                logits[id(feature)] = window.float().cpu().numpy().copy()
+                logits[id(feature)] = runner.head.window_logits(of_batch, row, feature).numpy().copy()
             runner.after_batch(len(batch.features))
     windows: dict[int, list[Window]] = {}
     for feature in features:

@@ -23,7 +23,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from luke_tasks.data.batch import Batch
 from luke_tasks.data.features import Features
 from luke_tasks.data.labels import Labels
-from luke_tasks.data.loader import DataLoader, collate
+from luke_tasks.data.loader import DataLoader, Sizes, collate, report_batches
 from luke_tasks.errors import Interrupted, TrainingError
 from luke_tasks.files import replacing, write_json
 from luke_tasks.heads.head import HeadOutput, Model
@@ -66,7 +66,8 @@ class TrainingData:
     pad_id: int
     validation_examples: Sequence[Any] = ()
     validation_features: Sequence[Features] = ()
-    validation_batch_size: int = 32
+    validation_batch_size: int | None = 32
+    validation_max_tokens: int | None = None
 
 
 class MovingAverage:
@@ -172,6 +173,7 @@ class Trainer:
         run = _Run(self, model, data, run_dir, seed, plain_progress)
         if recover:
             run.recover()
+        run.report_batches()
         run.callbacks.call("on_start", run_dir, config or {})
         with interrupts() as interrupted:
             while not run.state.finished:
@@ -198,15 +200,25 @@ class _Run:
             self.model.compile()
         self.averaged = trainer.moving_average.of(self.model) if trainer.moving_average else None
         self.optimizer = self.accelerator.prepare(trainer.optimizer.create(self.model))
-        self.batches_per_epoch = data.loader.num_batches(len(data.features))
-        self.steps_per_epoch = math.ceil(self.batches_per_epoch / trainer.num_gradient_accumulation_steps)
+        num_batches = data.loader.num_batches(data.features, seed=seed, num_epochs=trainer.num_epochs)
+        self.steps_of_epochs = [math.ceil(number / trainer.num_gradient_accumulation_steps) for number in num_batches]
         scheduler = trainer.learning_rate_scheduler
-        total_steps = self.steps_per_epoch * trainer.num_epochs
+        total_steps = sum(self.steps_of_epochs)
         self.scheduler = scheduler.create(self.optimizer.optimizer, total_steps) if scheduler else None
         self.callbacks = Callbacks(trainer.callbacks)
         self.step_log = run_dir / "steps.jsonl"
         self.began = time.monotonic()
         self.epoch_words, self.epoch_seconds = 0, 0.0  # of this process, for speeds
+
+    def report_batches(self) -> None:
+        """Log the padding of the training data in the epoch that comes, and of the validation data."""
+        data, epoch = self.data, self.state.epoch
+        if not self.state.finished:
+            order = data.loader.order(data.features, seed=self.seed, epoch=epoch)
+            what = f"training data, epoch {epoch + 1}"
+            report_batches(what, Sizes.of(data.features), order, data.loader.max_tokens)
+            if data.validation_features:
+                self._runner(self.weights_model).report("validation data", data.validation_features)
 
     # -- one epoch --------------------------------------------------------------------------------------------------
 
@@ -219,7 +231,8 @@ class _Run:
         best = state.best_scores.get(trainer.validation_metric[1:])
         if best is not None:
             title += f" (best {trainer.validation_metric[1:]} {best:.4f})"
-        left = self.steps_per_epoch - math.ceil(state.batches_done / trainer.num_gradient_accumulation_steps)
+        steps_done = math.ceil(state.batches_done / trainer.num_gradient_accumulation_steps)  # of this epoch
+        left = self.steps_of_epochs[state.epoch] - steps_done
         with (
             self.step_log.open("a", buffering=1, encoding="utf-8") as log,  # line by line
             ProgressLine(title, left, plain=self.plain_progress) as advance,
@@ -325,11 +338,8 @@ class _Run:
         model = self.weights_model
         model.eval()
 
-        def forward(batch: Batch) -> HeadOutput:
-            with self.accelerator.autocast():
-                return model(batch)
-
-        total = math.ceil(len(data.validation_features) / data.validation_batch_size)
+        runner = self._runner(model)
+        total = len(runner.order(Sizes.of(data.validation_features)))
         with ProgressLine("validation", total, plain=self.plain_progress) as advance:
 
             def after_batch(num_windows: int) -> None:
@@ -337,8 +347,19 @@ class _Run:
                 if interrupted.is_set():
                     self._stop()
 
-            runner = Runner(forward, model.head, data.validation_batch_size, data.pad_id, self.device, after_batch)
+            runner.after_batch = after_batch
             return evaluate(runner, data.validation_examples, data.validation_features).scores
+
+    def _runner(self, model: Model) -> Runner:
+        """Runs `model` on the validation data."""
+
+        def forward(batch: Batch) -> HeadOutput:
+            with self.accelerator.autocast():
+                return model(batch)
+
+        data = self.data
+        return Runner(forward, model.head, data.validation_batch_size, data.pad_id, self.device,
+                      data.validation_max_tokens)  # fmt: skip
 
     def _note_best(self, scores: dict[str, float]) -> bool:
         """Whether this epoch is the best so far; without validation data the last one always is."""

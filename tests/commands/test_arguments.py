@@ -39,6 +39,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("predict model.tar.gz nope.txt", "nope.txt: no such file; expected a file of lines, or - for standard input"),
         ("predict model.tar.gz .", ".: is a directory; expected a file of lines, or - for standard input"),
         ("predict model.tar.gz a.txt --batch-size -3", "--batch-size: expected a positive number, found -3"),
+        ("evaluate model.tar.gz a.txt --max-tokens 0", "--max-tokens: expected a positive number, found 0"),
+        ("predict model.tar.gz a.txt --max-tokens -1", "--max-tokens: expected a positive number, found -1"),
         ("predict model.tar.gz a.txt --output-file out/p.jsonl",
          "out/p.jsonl: cannot be written, for there is no directory out"),
         ("predict model.tar.gz - --use-dataset-reader", "--use-dataset-reader reads a file, not standard input"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import luke_tasks
 from luke_tasks.__main__ import main
 from luke_tasks.errors import DataError
 from tests.conftest import conll
-from tests.tasks.head_check import check_head
+from tests.tasks.head_check import assert_alike, check_head
 from tests.tiny import tiny_bert, tiny_mluke, tiny_roberta
 from tests.training.runs import train
 
@@ -85,6 +86,43 @@ def test_python_call(trained: Path) -> None:
     assert [len(prediction.entities) for prediction in ner(["Obama was here", ""])] == [1, 0]
     with pytest.raises(DataError, match=r'input 1: expected "text" \(a string\) or "words"'):
         ner(["fine", {"sentence": "x"}])
+
+
+def test_batches_of_any_size_give_the_same_answers_in_order(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    texts = ["Paris", "he was in Paris and London was old", "Obama", "", "the capital is big " * 5, "London is big"] * 3
+    source = tmp_path / "in.txt"
+    lines = [json.dumps({"text": text, "id": str(number)}) for number, text in enumerate(texts)]
+    source.write_text("\n".join(lines), encoding="utf-8")
+    answers = []
+    for flags in (["--batch-size", "1"], [], ["--max-tokens", "60"], ["--max-tokens", "60", "--batch-size", "2"]):
+        capsys.readouterr()
+        assert main(["predict", str(trained), str(source), *flags]) == 0
+        answers.append([json.loads(line) for line in capsys.readouterr().out.splitlines()])
+    assert [answer["id"] for answer in answers[0]] == [str(number) for number in range(len(texts))]
+    assert any(answer["entities"] for answer in answers[0])
+    for other in answers[1:]:
+        assert_alike(other, answers[0])
+
+
+def test_evaluate_by_max_tokens(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = tmp_path / "data.txt"
+    sentences = ["Paris/LOC is old", "he was in Paris/LOC and London/LOC", "Obama/PER", "the capital is big"] * 4
+    data.write_text(conll(sentences), encoding="utf-8")
+    scores, predictions = [], []
+    for flags in (["--batch-size", "3"], ["--max-tokens", "40"], ["-o", '{"data_loader": {"max_tokens": 40}}']):
+        capsys.readouterr()
+        out = tmp_path / "out.jsonl"
+        assert main(["evaluate", str(trained), str(data), "--predictions-output-file", str(out), *flags]) == 0
+        printed = capsys.readouterr()
+        scores.append({name: value for name, value in json.loads(printed.out).items() if name != "loss"})
+        predictions.append([json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()])
+        batches = int(re.search(r"data.txt: 16 windows in (\d+) batches; \d+ % of the word and", printed.err)[1])
+        assert (batches == 6) == (flags[0] == "--batch-size")
+    assert scores[0] == scores[1] == scores[2]
+    for other in predictions[1:]:
+        assert_alike(other, predictions[0])
 
 
 def test_predict_prints_a_line_for_each_input(

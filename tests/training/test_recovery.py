@@ -9,6 +9,7 @@ import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -62,9 +63,13 @@ def steps_seen(run_dir: Path) -> list[str]:
     return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
 
 
-def test_recovering_from_every_checkpoint(ner_config: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("batches", [{}, {"data_loader": {"max_tokens": 90, "shuffle": True}}])
+def test_recovering_from_every_checkpoint(ner_config: Path, tmp_path: Path, batches: dict[str, Any]) -> None:
     """Whatever the last checkpoint is, mid-epoch ones included."""
-    overrides = {**OVERRIDES, "trainer.checkpointer.keep_most_recent_by_count": 100}
+    overrides = {**OVERRIDES, "trainer.checkpointer.keep_most_recent_by_count": 100, **batches}
+    if batches:
+        overrides.pop("data_loader.batch_size")
+        overrides["dataset_reader.context"] = "sentence"  # uneven windows
     whole = tmp_path / "whole"
     assert train(ner_config, whole, overrides=overrides) == 0
     found = checkpoints(whole)

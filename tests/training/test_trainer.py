@@ -11,6 +11,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from luke_tasks.data import loader
+from luke_tasks.experiment import build, read_config
 from luke_tasks.registry import Registrable
 from luke_tasks.training.callbacks.callback import Callback
 from luke_tasks.training.checkpoint import checkpoints
@@ -45,6 +47,32 @@ def test_same_seed_same_run(ner_config: Path, tmp_path: Path) -> None:
     assert steps(tmp_path / "a") == steps(tmp_path / "b")
     assert train(ner_config, tmp_path / "c", overrides={"random_seed": 1}) == 0
     assert steps(tmp_path / "a") != steps(tmp_path / "c")
+
+
+@pytest.mark.parametrize("accumulated", [1, 3])
+def test_the_schedule_ends_with_the_last_batch_of_max_tokens(
+    ner_config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, accumulated: int
+) -> None:
+    """Epochs have their own numbers of batches; the learning rate falls by the same in each step, to nothing."""
+    monkeypatch.setattr(loader, "_POOLED_BATCHES", 3)  # so that other windows meet in this little data, too
+    overrides = {"data_loader": {"max_tokens": 70, "shuffle": True}, "trainer.num_epochs": 4,
+                 "dataset_reader.context": "sentence",
+                 "trainer.learning_rate_scheduler.warmup_ratio": 0.0,
+                 "trainer.num_gradient_accumulation_steps": accumulated}  # fmt: skip
+    run_dir = tmp_path / "run"
+    assert train(ner_config, run_dir, overrides=overrides) == 0
+    experiment = build(read_config(ner_config, json.dumps(overrides)))
+    features = experiment.data.features
+    batches = [experiment.data.loader.order(features, seed=13370, epoch=epoch) for epoch in range(4)]
+    assert len(set(map(len, batches))) > 1
+    logged = steps(run_dir)
+    for epoch, of_epoch in enumerate(batches):
+        assert sum(step["epoch"] == epoch for step in logged) == -(-len(of_epoch) // accumulated)
+    assert [step["lr"] for step in logged] == pytest.approx([1e-3 * (1 - i / len(logged)) for i in range(len(logged))])
+    log = (run_dir / "out.log").read_text(encoding="utf-8")
+    assert f"training data, epoch 1: {len(features)} windows in {len(batches[0])} batches; " in log
+    validation = len(experiment.data.validation_features)
+    assert f"validation data: {validation} windows in " in log
 
 
 def test_accumulation_is_a_larger_batch(ner_config: Path, tmp_path: Path) -> None:
@@ -235,6 +263,8 @@ def test_a_failed_start_keeps_the_run_that_force_would_replace(ner_config: Path,
     [
         ({"data_loader.drop_last": True, "data_loader.batch_size": 1000},
          "data_loader.drop_last: the 28 windows of the training data make no full batch of 1000"),
+        ({"data_loader.drop_last": True, "data_loader.max_tokens": 1000},
+         "data_loader.drop_last: goes with batches of a fixed size only, not with max_tokens; remove one of them"),
         ({"trainer.precision": "fp16"},
          'trainer.precision: "fp16" (and use_amp) needs a GPU, and this run is on the CPU; use "bf16" or "fp32"'),
         ({"trainer.validation_metric": "+f1-PRE"},
