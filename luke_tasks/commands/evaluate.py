@@ -75,8 +75,9 @@ def run(args: argparse.Namespace) -> int:
     parts = trained.config.parts
     asked = args if args.batch_size or args.max_tokens else parts.validation_data_loader or parts.data_loader
     predictor = Predictor(
-        trained, batch_size=asked.batch_size, max_tokens=asked.max_tokens, cuda_device=args.cuda_device
-    )
+        trained, batch_size=asked.batch_size, max_tokens=asked.max_tokens, cuda_device=args.cuda_device,
+        precision=args.precision,
+    )  # fmt: skip
     all_metrics: dict[str, Any] = {}
     for name, metrics_file, predictions_file in zip(files, metrics_files, prediction_files, strict=True):
         evaluation = predictor.evaluate(name)

@@ -56,7 +56,10 @@ def run(args: argparse.Namespace) -> int:
             args.archive, overrides=args.overrides, include_packages=args.include_package,
             weights_file=args.weights_file,
         )  # fmt: skip
-    predictor = Predictor(trained, batch_size=args.batch_size, max_tokens=args.max_tokens, cuda_device=args.cuda_device)
+    predictor = Predictor(
+        trained, batch_size=args.batch_size, max_tokens=args.max_tokens, cuda_device=args.cuda_device,
+        precision=args.precision,
+    )  # fmt: skip
     reader = predictor.reader
     examples = reader.read(args.input_file) if args.use_dataset_reader else _parse_lines(reader, args.input_file)
     with ExitStack() as stack:
