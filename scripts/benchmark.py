@@ -115,7 +115,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--words", type=int, metavar="N", help="the same suites: word pieces of a window")
     add("--entities", type=int, metavar="N", help="the same suites: entities of a window")
     add("--batch-size", type=int, metavar="N", help="ner, typing, relation, qa, predict: windows run at once")
-    add("--documents", type=int, metavar="N", help="ner (default 4), read (default 100): documents of the NER file")
+    add("--documents", type=int, metavar="N", help="ner (default 4), read (default 185): documents of the NER file")
     add("--examples", type=int, metavar="N", help="typing, relation, qa, predict: examples of the file")
     add("--data", type=Path, metavar="FILE", help="read, ner, typing, relation, qa: a file instead of the sample; it "
         "may serve one of these suites only")  # fmt: skip

@@ -85,7 +85,7 @@ def attention(options: Options) -> list[Table]:
         batch = make_batch(config, options)
         for precision in options.precisions:
             dtype = dtype_of(precision)
-            calls = {}
+            calls: dict[str, _Call] = {}
             for choice in CHOICES:
                 ours = LukeEncoder.from_pretrained(pretrained=str(checkpoint), attention=choice)
                 calls[choice] = _Call(ours.to(options.torch_device, dtype).eval(), partial(ours, batch), dropout)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -25,7 +23,8 @@ from benchmarks.models import (
     their_model,
     windows_of,
 )
-from benchmarks.options import ROOT, Options, Precision
+from benchmarks.options import Options, Precision
+from benchmarks.processes import MEGABYTE, in_own_process, peak_resident
 from benchmarks.report import THEIRS, Comparison, Table, comparison_table, matrix_rate
 from benchmarks.timing import MATRIX, MatrixProduct, interleave, synchronise
 from luke_tasks.data.batch import Batch
@@ -112,17 +111,14 @@ def memory(options: Options) -> list[Table]:
         shape = _shape(make_batch(config, options, entities=entities))
         for precision in options.precisions:
             job = replace(options, precisions=(precision,), entities=entities or options.entities)
-            ours, theirs = (_in_own_process(side, checkpoint, job) for side in ("ours", THEIRS))
+            values = json.loads(json.dumps(asdict(job), default=str))
+            ours, theirs = (
+                in_own_process("memory", {"side": side, "checkpoint": str(checkpoint), "options": values})
+                for side in ("ours", THEIRS)
+            )
             rows.append(Comparison(case=f"training step, {shape}", precision=precision, unit="MB", ours=[ours],
                                    theirs=[theirs]))  # fmt: skip
     return [comparison_table(rows)]
-
-
-def _in_own_process(side: str, checkpoint: Path, options: Options) -> float:
-    job = {"side": side, "checkpoint": str(checkpoint), "options": json.loads(json.dumps(asdict(options), default=str))}
-    command = [sys.executable, str(ROOT / "scripts" / "benchmark.py"), "memory", "--child", json.dumps(job)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    return float(json.loads(done.stdout.splitlines()[-1]))
 
 
 def child(job: dict[str, Any]) -> float:
@@ -140,22 +136,8 @@ def child(job: dict[str, Any]) -> float:
         step()
     synchronise(options.torch_device)
     if options.device == "cuda":
-        return torch.cuda.max_memory_allocated() / 1e6
+        return torch.cuda.max_memory_allocated() / MEGABYTE
     return peak_resident()
-
-
-def peak_resident() -> float:
-    """The most memory this process has held so far, in megabytes.
-
-    Not `ru_maxrss` where it can be helped: on Linux that begins with what the parent process held.
-    """
-    status = Path("/proc/self/status")
-    if status.exists():
-        line = next(line for line in status.read_text(encoding="utf-8").splitlines() if line.startswith("VmHWM"))
-        return float(line.split()[1]) * 1024 / 1e6  # KiB
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6
 
 
 def _shape(batch: Batch) -> str:
