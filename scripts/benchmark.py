@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import logging
 import os
 import platform
 import shlex
@@ -75,6 +76,7 @@ def _run(names: list[str], args: argparse.Namespace, folder: Path, arguments: st
     """Each suite's tables as soon as they are there; the files are written anew after each suite."""
     from benchmarks.options import PRECISIONS, Options
 
+    logging.getLogger("luke_tasks").setLevel(logging.ERROR)  # what readers report once a file would come every round
     precisions = tuple(precision for precision in PRECISIONS if args.dtype in (precision, "both"))
     given = {key: value for key, value in vars(args).items() if key in Options.__dataclass_fields__}
     options = Options(folder=folder, precisions=precisions, **given)

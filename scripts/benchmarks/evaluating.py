@@ -208,7 +208,11 @@ def same_windows(
 def _tokenized(
     examples: list[Any], trained: Trained, model: Any, tokenizer: Any, batch_size: int, options: Options
 ) -> Iterator[tuple[Any, Window]]:
-    """Texts and their entities' characters through LukeTokenizer."""
+    """Texts and their entities' characters through LukeTokenizer.
+
+    A text that begins with an entity gets a space before it: as in the original, and here, the first word of an entity
+    has one before it wherever it stands.
+    """
     mentions: list[tuple[Any, list[Any]]] = []  # an example and the entities of one window
     for example in examples:
         one_each = [[span] for span in example.spans] if hasattr(example, "spans") else [[example.head, example.tail]]
@@ -216,8 +220,13 @@ def _tokenized(
     none: Any = None  # decoding reads the logits alone
     for start in range(0, len(mentions), batch_size):
         chosen = mentions[start : start + batch_size]
-        inputs = tokenizer([example.text for example, _ in chosen], entity_spans=[spans for _, spans in chosen],
-                           padding=True, truncation=True, max_length=512, return_tensors="pt")  # fmt: skip
+        shifts = [int(any(start == 0 for start, _ in spans)) for _, spans in chosen]
+        inputs = tokenizer(
+            [" " * shift + example.text for (example, _), shift in zip(chosen, shifts, strict=True)],
+            entity_spans=[[(first + shift, last + shift) for first, last in spans]
+                          for (_, spans), shift in zip(chosen, shifts, strict=True)],
+            padding=True, truncation=True, max_length=512, return_tensors="pt",
+        )  # fmt: skip
         logits = model(**inputs.to(options.torch_device)).logits
         for (example, _), array in zip(chosen, _arrays(logits), strict=True):
             yield example, Window(none, array)

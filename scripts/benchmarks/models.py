@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -77,7 +78,7 @@ def make_checkpoint(
         config: changes to the published numbers.
     """
     name = size or options.size
-    folder = options.folder / "_".join([name, architecture, *(str(value) for value in config.values())])
+    folder = options.folder / "_".join([name, architecture, *map(str, config.values()), _number_of(labels)])
     if folder.exists():
         return folder
     numbers = {**SIZES[name].config, "entity_vocab_size": len(SPECIAL_ENTITIES), **config}
@@ -89,7 +90,9 @@ def make_checkpoint(
     model = model_class(transformers.LukeConfig(**numbers), **pooler)
     if "O" in labels:
         with torch.no_grad():
-            model.classifier.bias[list(labels).index("O")] += 1.0
+            # Random logits have about this standard deviation.
+            spread = float(model.classifier.weight.std()) * model.classifier.in_features**0.5
+            model.classifier.bias[list(labels).index("O")] += 1.5 * spread
     transformers_logging.disable_progress_bar()
     model.save_pretrained(folder)
     tokenizer = options.folder / f"tokenizer_{numbers['vocab_size']}"
@@ -97,6 +100,11 @@ def make_checkpoint(
         _write_tokenizer(tokenizer, numbers["vocab_size"], options.data)
     shutil.copytree(tokenizer, folder, dirs_exist_ok=True)
     return folder
+
+
+def _number_of(labels: Sequence[str]) -> str:
+    """One for each list of labels, for the name of a folder."""
+    return f"{zlib.crc32(json.dumps(list(labels)).encode()):08x}"
 
 
 def _write_tokenizer(folder: Path, vocab_size: int, data: Path | None) -> None:
