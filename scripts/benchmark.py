@@ -76,7 +76,6 @@ def _run(names: list[str], args: argparse.Namespace, folder: Path, arguments: st
     """Each suite's tables as soon as they are there; the files are written anew after each suite."""
     from benchmarks.options import PRECISIONS, Options
 
-    logging.getLogger("luke_tasks").setLevel(logging.ERROR)  # what readers report once a file would come every round
     precisions = tuple(precision for precision in PRECISIONS if args.dtype in (precision, "both"))
     given = {key: value for key, value in vars(args).items() if key in Options.__dataclass_fields__}
     options = Options(folder=folder, precisions=precisions, **given)
@@ -123,7 +122,7 @@ def _parser() -> argparse.ArgumentParser:
         "may serve one of these suites only")  # fmt: skip
     add("--archive", type=Path, metavar="ARCHIVE", help="predict: the archive for the cold start, instead of a random "
         "model of the quickstart's size")  # fmt: skip
-    add("--records", type=int, default=100_000, metavar="N", help="read: records of each long file")
+    add("--records", type=int, metavar="N", help="read: records of each long file (default 100,000; small: 1,000)")
     add("--pretrained", default="embedded:minilm", metavar="NAME", help="read: checkpoint whose tokenizer is used")
     add("--only", metavar="READER", help="read: this row alone")
     add("--matrix-size", type=int, metavar="N", help="rows of the matrices whose product gives the machine's rate")
@@ -180,4 +179,5 @@ def machine(device: str) -> dict[str, str]:
 
 
 if __name__ == "__main__":
+    logging.getLogger("luke_tasks").setLevel(logging.ERROR)  # what readers report once a file would come every round
     sys.exit(main())

@@ -29,7 +29,7 @@ class Options:
     batch_size: int | None = None
     documents: int | None = None
     examples: int | None = None
-    records: int = 100_000
+    records: int | None = None
     data: Path | None = None
     archive: Path | None = None
     pretrained: str = "embedded:minilm"

@@ -56,7 +56,6 @@ def documents(options: Options) -> Comparison:
 
     def forget() -> None:
         reader.tokenizer = Tokenizer.load(saved)
-        gc.collect()
 
     backend = Tokenizer.load(saved).backend
     times = interleave(
@@ -76,6 +75,10 @@ def _reader_table(names: list[str], options: Options) -> Table:
     return Table(list(_COLUMNS), rows, records, frozenset(list(_COLUMNS)[1:]))
 
 
+def _records(options: Options) -> int:
+    return options.records or (1_000 if options.size == "small" else 100_000)
+
+
 def _shown(value: Any) -> str:
     return f"{value:.2f}" if value < 10 else f"{value:,.0f}"
 
@@ -85,7 +88,7 @@ def _in_own_process(name: str, options: Options) -> dict[str, float]:
     sample = SAMPLES[name]
     path = options.folder / f"long_{Path(sample.file).name}"
     with path.open("w", encoding="utf-8") as out:
-        out.writelines(sample.repeat((ROOT / sample.file).read_text(encoding="utf-8"), options.records))
+        out.writelines(sample.repeat((ROOT / sample.file).read_text(encoding="utf-8"), _records(options)))
     result: dict[str, float] = in_own_process(
         "read", {"reader": name, "file": str(path), "pretrained": options.pretrained}
     )
