@@ -109,6 +109,8 @@ def _parser() -> argparse.ArgumentParser:
     add("suites", nargs="+", choices=[*SUITES, "all"], metavar="SUITE", help=f"{', '.join(SUITES)}, or all")
     add("--device", choices=["cpu", "cuda"], default="cpu")
     add("--dtype", choices=["fp32", "bf16", "both"], default="both")
+    add("--bf16", choices=["autocast", "weights"], default="autocast",
+        help="ner, typing, relation, qa: how ours runs in bf16; weights: as theirs, all in bf16")  # fmt: skip
     add("--size", choices=["luke-base", "luke-large", "minilm", "small"], default="luke-base",
         help="of the model; small is for a look at every suite in seconds")  # fmt: skip
     add("--repeats", type=int, default=LEAST_REPEATS, metavar="N", help="timed rounds (default and least: 5)")

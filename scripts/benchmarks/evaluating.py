@@ -126,6 +126,8 @@ def _table(task: Task, path: Path, count: int | None, what: str, options: Option
     for precision in options.precisions:
         overrides = {f"dataset_reader.{key}": value for key, value in (task.reader or {}).items()}
         trained = our_trained(checkpoint, options, **overrides)
+        if options.bf16 == "weights":
+            trained.model.to(dtype_of(precision))
         theirs = their_model(checkpoint, task.architecture, options).to(dtype_of(precision))
         tokenizer = None
         if task.name in ("typing", "relation"):
@@ -142,7 +144,8 @@ def _table(task: Task, path: Path, count: int | None, what: str, options: Option
         results = [[task.result(prediction) for prediction in side.predictions] for side in (found, expected)]
         rows.append(Comparison(
             case=f"{task.name}: {len(results[0])} {what}, {len(windows)} windows, batches of {size}",
-            precision=precision, ours=times["ours"], theirs=times[THEIRS], flops=encoder_flops(config, windows),
+            precision="bf16, autocast" if precision == "bf16" and options.bf16 == "autocast" else precision,
+            ours=times["ours"], theirs=times[THEIRS], flops=encoder_flops(config, windows),
             matrix_rate=matrix_rate(times, product),
             amount=(sum(feature.num_words for feature in features), "words"),
             difference=sum(ours != their for ours, their in zip(*results, strict=True)), predictions=len(results[0]),
@@ -154,10 +157,11 @@ def _table(task: Task, path: Path, count: int | None, what: str, options: Option
 def our_evaluation(
     trained: Trained, path: Path, count: int | None, batch_size: int, precision: Precision, options: Options
 ) -> Evaluation:
-    """The file's scores as `evaluate` computes them; bf16 is autocast, as the trainer validates."""
+    """The file's scores as `evaluate` computes them; bf16 is autocast where the weights are in fp32."""
+    in_weights = next(trained.model.parameters()).dtype == torch.bfloat16
 
     def forward(batch: Batch) -> HeadOutput:
-        with autocast(precision, options.torch_device):
+        with autocast("fp32" if in_weights else precision, options.torch_device):
             output: HeadOutput = trained.model(batch)
             return output
 

@@ -22,6 +22,7 @@ class Options:
     size: str = "luke-base"
     device: Literal["cpu", "cuda"] = "cpu"
     precisions: tuple[Precision, ...] = PRECISIONS
+    bf16: Literal["autocast", "weights"] = "autocast"
     repeats: int = 5
     windows: int | None = None
     words: int | None = None

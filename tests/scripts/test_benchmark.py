@@ -10,13 +10,14 @@ import math
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from luke_tasks.encoder.luke import LukeEncoder
+from luke_tasks.trained import Trained
 from tests.conftest import ROOT, conll
 
 sys.path.insert(0, str(ROOT / "scripts"))
@@ -169,6 +170,24 @@ def test_evaluation(suite: str, count: int, options: Options) -> None:
     ((ours, theirs),) = exact["scores"].values()
     assert ours == pytest.approx(theirs)
     assert exact["amount"] > count
+
+
+@pytest.mark.parametrize(("bf16", "named"), [("autocast", "bf16, autocast"), ("weights", "bf16")])
+def test_evaluation_in_bf16(
+    bf16: Literal["autocast", "weights"], named: str, options: Options, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ours runs in the way that was asked for."""
+    found: list[torch.dtype] = []
+    real = evaluating.our_evaluation
+
+    def watched(trained: Trained, *args: Any) -> Any:
+        found.append(next(trained.model.parameters()).dtype)
+        return real(trained, *args)
+
+    monkeypatch.setattr(evaluating, "our_evaluation", watched)
+    (records,) = run("relation", replace(options, precisions=("bf16",), bf16=bf16))
+    assert [record["precision"] for record in records] == [named]
+    assert set(found) == {torch.float32 if bf16 == "autocast" else torch.bfloat16}
 
 
 @pytest.mark.parametrize("suite", ["ner", "typing", "relation", "qa"])
