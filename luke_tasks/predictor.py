@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, Literal, overload
 
 from luke_tasks.data.loader import batch_limit
 from luke_tasks.trained import Trained, load_trained
@@ -17,6 +17,7 @@ from luke_tasks.training.devices import choose_device
 from luke_tasks.training.evaluation import Evaluation, Runner, evaluate, predict
 
 Input = str | dict[str, Any]
+Precision = Literal["fp32", "bf16"]
 _A_BATCH = 32  # examples, where batches have no limit in windows
 _MOST_AT_ONCE = 1024  # examples of a list that are held with their windows
 
@@ -29,12 +30,15 @@ class Predictor:
         batch_size: windows run at once. Default: 32, or no limit with `max_tokens`.
         max_tokens: word and entity places run at once, padding included; see `DataLoader`.
         cuda_device: index of a GPU, -1 for the CPU; None: the first GPU if there is one.
+        precision: numbers the model computes with; `bf16` turns its weights into bfloat16.
     """
 
     def __init__(
         self, trained: Trained, *, batch_size: int | None = None, max_tokens: int | None = None,
-        cuda_device: int | None = None,
+        cuda_device: int | None = None, precision: Precision = "fp32",
     ) -> None:  # fmt: skip
+        if precision == "bf16":
+            trained.model.bfloat16()
         self.trained = trained
         self.reader = trained.reader
         self.batch_size = batch_limit(batch_size, max_tokens)
@@ -83,16 +87,18 @@ class Predictor:
 
 def load(
     archive: str | Path, *, overrides: str = "", batch_size: int | None = None, max_tokens: int | None = None,
-    cuda_device: int | None = None, include_packages: Sequence[str] = (),
+    cuda_device: int | None = None, precision: Precision = "fp32", include_packages: Sequence[str] = (),
 ) -> Predictor:  # fmt: skip
     """The model of an archive (`model.tar.gz`) or a run's directory, ready to predict.
 
     Args:
         overrides: JSON, changes to the archive's config.
-        batch_size, max_tokens, cuda_device: see `Predictor`.
+        batch_size, max_tokens, cuda_device, precision: see `Predictor`.
         include_packages: packages of your own, whose classes register themselves.
     Raises:
         ArchiveError, CheckpointError: it cannot be read.
     """
     trained = load_trained(archive, overrides=overrides, include_packages=include_packages)
-    return Predictor(trained, batch_size=batch_size, max_tokens=max_tokens, cuda_device=cuda_device)
+    return Predictor(
+        trained, batch_size=batch_size, max_tokens=max_tokens, cuda_device=cuda_device, precision=precision
+    )

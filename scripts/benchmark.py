@@ -1,186 +1,185 @@
-"""Measure speed and memory on this machine. Each suite prints its table; nothing here is a test.
+"""Measure speed and memory of luke-tasks on this machine, beside `transformers`' LUKE. Nothing here is a test.
 
-python scripts/benchmark.py read [--records 100000] [--pretrained embedded:minilm] [--only NAME]
+python scripts/benchmark.py encoder train-step memory
+python scripts/benchmark.py all --device cuda --size luke-large --windows 16 --json results.json
 
-`read`: for each reader, a file of so many records (the project's sample, repeated) is read and encoded in a process of
-its own. Memory is what that process holds more than before it began:
-
-| column | what |
-|---|---|
-| file | size of the file |
-| kept | once everything is read: the examples and their features |
-| peak | the most at any time while reading |
-| peak / kept | 1.0: reading needs no more than what it leaves |
+What is compared runs in turn (ours, theirs, ours, theirs, ...) in one process, on the same random weights and the same
+batches, and the table gives medians and ratios. docs/benchmarks.md describes each suite, and has results. Nothing is
+downloaded.
 """
 
 from __future__ import annotations
 
 import argparse
-import gc
+import importlib
 import json
+import logging
+import os
 import platform
-import subprocess
+import shlex
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 ROOT = Path(__file__).parents[1]
-MEGABYTE = 1e6
+for folder in (ROOT, ROOT / "scripts"):  # luke_tasks where it is not installed, and the package of the suites
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
+os.environ.setdefault("HF_HUB_OFFLINE", "1")  # before anything imports the hub's client
 
+if TYPE_CHECKING:
+    from benchmarks.report import Table
 
-@dataclass(frozen=True)
-class Sample:
-    """A reader, and a file of its format that can be made as long as one likes."""
-
-    reader: dict[str, Any]
-    file: str
-    repeat: Callable[[str, int], Iterator[str]]  # the sample's text and a number of records → pieces of the long file
-
-
-def lines_repeated(text: str, records: int) -> Iterator[str]:
-    """JSON lines, one record a line."""
-    lines = text.splitlines(keepends=True)
-    for index in range(records):
-        yield lines[index % len(lines)]
-
-
-def sentences_repeated(text: str, records: int) -> Iterator[str]:
-    """CoNLL, one sentence a record."""
-    sentences = [block + "\n\n" for block in text.strip().split("\n\n")]
-    for index in range(records):
-        yield sentences[index % len(sentences)]
-
-
-def tacred_repeated(text: str, records: int) -> Iterator[str]:
-    """One JSON array of TACRED's records, made of plain ones; with as much else in each as TACRED has."""
-    arrays = []
-    for line in text.splitlines():
-        record = json.loads(line)
-        words = record["text"].split(" ")
-        place = dict.fromkeys(("subj_start", "subj_end", "obj_start", "obj_end"), 0)
-        others = {f"stanford_{name}": words for name in ("pos", "ner", "head", "deprel")}
-        arrays.append(json.dumps({"id": record["id"], "relation": record["label"], "token": words, **place, **others}))
-    for index in range(records):
-        yield ("[", ", ")[index > 0] + arrays[index % len(arrays)]
-    yield "]"
-
-
-def articles_repeated(text: str, records: int) -> Iterator[str]:
-    """SQuAD's and ReCoRD's form, one question a record, with ids of their own. The last article may add a few."""
-    articles = json.loads(text)["data"]
-    number = 0
-    yield '{"version": "1.1", "data": [\n'
-    while number < records:
-        separator = ", " if number else ""
-        article = json.loads(json.dumps(articles[number % len(articles)]))
-        for holder in article.get("paragraphs", [article]):
-            for question in holder["qas"]:
-                question["id"] = str(number)
-                number += 1
-        yield separator + json.dumps(article) + "\n"
-    yield "]}"
-
-
-TACRED = "relation_classification (tacred)"
-SAMPLES = {
-    "conll_span": Sample({"max_sequence_length": 256}, "data/ner/train.txt", sentences_repeated),
-    "entity_typing": Sample({}, "data/entity_typing/train.jsonl", lines_repeated),
-    "relation_classification": Sample({"dataset": "jsonl"}, "data/relation_classification/train.jsonl", lines_repeated),
-    TACRED: Sample({"dataset": "tacred"}, "data/relation_classification/train.jsonl", tacred_repeated),
-    "record": Sample({}, "data/record/train.json", articles_repeated),
-    "transformers_squad": Sample({}, "data/question_answering/train.json", articles_repeated),
+SUITES = {  # name → module and function
+    "attention": "encoding:attention",
+    "encoder": "encoding:encoder",
+    "train-step": "training:train_step",
+    "memory": "training:memory",
+    "read": "reading:read",
+    "ner": "evaluating:ner",
+    "typing": "evaluating:typing",
+    "relation": "evaluating:relation",
+    "qa": "evaluating:qa",
+    "predict": "predicting:predict",
+    "start": "predicting:start",
 }
+CHILDREN = {"memory": "training:child", "read": "reading:child"}  # suites that measure in processes of their own
+LEAST_REPEATS = 5
 
 
-def main() -> None:
-    """Run a suite and print its table."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else "")
-    parser.add_argument("suite", choices=["read"])
-    parser.add_argument("--records", type=int, default=100_000)
-    parser.add_argument("--pretrained", default="embedded:minilm", help="checkpoint whose tokenizer is used")
-    parser.add_argument("--only", choices=SAMPLES, help="this reader alone")
-    parser.add_argument("--child", metavar="FILE", help=argparse.SUPPRESS)
-    args = parser.parse_args()
+def main(arguments: list[str] | None = None) -> int:
+    """Run suites and print their tables. Gives the exit status."""
+    args = _parser().parse_args(arguments)
     if args.child:
-        print(json.dumps(read_one(args.only, args.child, args.pretrained)))
-        return
-    print(machine())
-    print(f"{args.records:,} records a file, tokenizer of {args.pretrained}\n")
-    print("| reader | file, MB | words/s | kept, MB | peak, MB | peak / kept |\n|---|--:|--:|--:|--:|--:|")
-    for name in [args.only] if args.only else SAMPLES:
-        result = in_own_process(name, args.records, args.pretrained)
-        print(f"| `{name}` | {result['file']:.0f} | {result['words_per_second']:,.0f} | {result['kept']:.0f} | "
-              f"{result['peak']:.0f} | {result['peak'] / result['kept']:.2f} |", flush=True)  # fmt: skip
+        print(json.dumps(_function(CHILDREN[args.suites[0]])(json.loads(args.child))))
+        return 0
+    if args.repeats < LEAST_REPEATS:
+        print(f"--repeats {args.repeats}: expected at least {LEAST_REPEATS}, for a median to mean something",
+              file=sys.stderr)  # fmt: skip
+        return 2
+    from luke_tasks.errors import LukeTasksError
+
+    try:
+        _check(args)
+        names = list(SUITES) if "all" in args.suites else list(dict.fromkeys(args.suites))
+        with tempfile.TemporaryDirectory(prefix="luke-benchmark-") as folder:
+            _run(names, args, Path(folder), shlex.join(arguments if arguments is not None else sys.argv[1:]))
+    except LukeTasksError as error:
+        print(error, file=sys.stderr)
+        return error.exit_status
+    return 0
 
 
-def machine() -> str:
-    """Processor, versions."""
+def _run(names: list[str], args: argparse.Namespace, folder: Path, arguments: str) -> None:
+    """Each suite's tables as soon as they are there; the files are written anew after each suite."""
+    from benchmarks.options import PRECISIONS, Options
+
+    precisions = tuple(precision for precision in PRECISIONS if args.dtype in (precision, "both"))
+    given = {key: value for key, value in vars(args).items() if key in Options.__dataclass_fields__}
+    options = Options(folder=folder, precisions=precisions, **given)
+    found = machine(args.device)
+    command = f"python scripts/benchmark.py {arguments}"
+    lines = ["; ".join(f"{name} {value}" for name, value in found.items()), "", f"    {command}", ""]
+    results: dict[str, Any] = {}
+    print("\n".join(lines), flush=True)
+    for name in names:
+        tables: list[Table] = _function(SUITES[name])(options)
+        text = [f"### {name}", "", *(table.markdown() + "\n" for table in tables)]
+        print("\n".join(text), flush=True)
+        lines += text
+        results[name] = [record for table in tables for record in table.records]
+        if args.json:
+            content = {"machine": found, "command": command, "suites": results}
+            args.json.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        if args.markdown:
+            args.markdown.write_text("\n".join(lines), encoding="utf-8")
+
+
+def _function(name: str) -> Callable[..., Any]:
+    module, _, function = name.partition(":")
+    found: Callable[..., Any] = getattr(importlib.import_module(f"benchmarks.{module}"), function)
+    return found
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else "")
+    add = parser.add_argument
+    add("suites", nargs="+", choices=[*SUITES, "all"], metavar="SUITE", help=f"{', '.join(SUITES)}, or all")
+    add("--device", choices=["cpu", "cuda"], default="cpu")
+    add("--dtype", choices=["fp32", "bf16", "both"], default="both")
+    add("--bf16", choices=["autocast", "weights"], default="autocast",
+        help="ner, typing, relation, qa: how ours runs in bf16; weights: as theirs, all in bf16")  # fmt: skip
+    add("--size", choices=["luke-base", "luke-large", "minilm", "small"], default="luke-base",
+        help="of the model; small is for a look at every suite in seconds")  # fmt: skip
+    add("--repeats", type=int, default=LEAST_REPEATS, metavar="N", help="timed rounds (default and least: 5)")
+    add("--windows", type=int, metavar="N", help="attention, encoder, train-step, memory: windows of the batch")
+    add("--words", type=int, metavar="N", help="the same suites: word pieces of a window")
+    add("--entities", type=int, metavar="N", help="the same suites: entities of a window")
+    add("--batch-size", type=int, metavar="N", help="ner, typing, relation, qa, predict: windows run at once")
+    add("--documents", type=int, metavar="N", help="ner (default 4), read (default 185): documents of the NER file")
+    add("--examples", type=int, metavar="N", help="typing, relation, qa, predict: examples of the file")
+    add("--data", type=Path, metavar="FILE", help="read, ner, typing, relation, qa: a file instead of the sample; it "
+        "may serve one of these suites only")  # fmt: skip
+    add("--archive", type=Path, metavar="ARCHIVE", help="predict: the archive for the cold start, instead of a random "
+        "model of the quickstart's size")  # fmt: skip
+    add("--records", type=int, metavar="N", help="read: records of each long file (default 100,000; small: 1,000)")
+    add("--pretrained", default="embedded:minilm", metavar="NAME", help="read: checkpoint whose tokenizer is used")
+    add("--only", metavar="READER", help="read: this row alone")
+    add("--matrix-size", type=int, metavar="N", help="rows of the matrices whose product gives the machine's rate")
+    add("--json", type=Path, metavar="FILE", help="write every number of every round")
+    add("--markdown", type=Path, metavar="FILE", help="write what is printed")
+    add("--child", metavar="JSON", help=argparse.SUPPRESS)
+    return parser
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Raises LukeTasksError where a request cannot be met."""
+    from luke_tasks.errors import LukeTasksError
+
+    if args.device == "cuda":
+        import torch
+
+        if not torch.cuda.is_available():
+            raise LukeTasksError("--device cuda: torch sees no GPU here; leave the option out to measure on the CPU")
+    with_data = {"read", "ner", "typing", "relation", "qa"}.intersection(list(SUITES) if "all" in args.suites
+                                                                         else args.suites)  # fmt: skip
+    if args.data is not None:
+        if not args.data.is_file():
+            raise LukeTasksError(f"--data {args.data}: no such file")
+        if len(with_data - {"read"}) > 1:
+            raise LukeTasksError(f"--data: one file cannot serve {', '.join(sorted(with_data))}; run them one by one")
+    for name in ("windows", "words", "entities", "batch_size", "documents", "examples", "records", "matrix_size"):
+        value = getattr(args, name)
+        if value is not None and value < 1:
+            raise LukeTasksError(f"--{name.replace('_', '-')} {value}: expected at least 1")
+
+
+def machine(device: str) -> dict[str, str]:
+    """What the figures depend on: processor or GPU, memory, versions, threads, number formats."""
+    import psutil
     import torch
+    import transformers
 
     cpu = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.exists():
         names = [line.partition(":")[2].strip() for line in info.read_text().splitlines() if "model name" in line]
-        cpu = f"{names[0]}, {len(names)} cores" if names else cpu
-    return f"{cpu}; Python {platform.python_version()}, torch {torch.__version__}"
-
-
-def in_own_process(name: str, records: int, pretrained: str) -> dict[str, float]:
-    """Make the long file, and read it in a fresh process."""
-    sample = SAMPLES[name]
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / Path(sample.file).name
-        with path.open("w", encoding="utf-8") as out:
-            out.writelines(sample.repeat((ROOT / sample.file).read_text(encoding="utf-8"), records))
-        command = [sys.executable, __file__, "read", "--only", name, "--pretrained", pretrained, "--child", str(path)]
-        done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
-    result: dict[str, float] = json.loads(done.stdout)
-    return result
-
-
-def read_one(name: str, path: str, pretrained: str) -> dict[str, float]:
-    """Megabytes and words per second of reading `path`, in this process."""
-    from luke_tasks.data.tokenizer import Tokenizer
-    from luke_tasks.experiment_config import discover_all
-    from luke_tasks.readers.reader import Reader
-
-    discover_all()
-    sample = SAMPLES[name]
-    tokenizer = Tokenizer.from_pretrained(pretrained)
-    reader = Reader.registered()[name.partition(" ")[0]](tokenizer=tokenizer, **sample.reader)
-    tokenizer.add_words(reader.added_words)
-    tokenizer.texts_to_pieces(["a"])  # whatever is loaded at the first use
-    gc.collect()
-    before = resident()
-    started = time.perf_counter()
-    held = reader.read_encoded(path)
-    seconds = time.perf_counter() - started
-    peak = peak_resident()
-    gc.collect()
-    kept = resident()
-    words = sum(feature.num_words for feature in held[1])
-    return {"file": Path(path).stat().st_size / MEGABYTE, "words_per_second": words / seconds,
-            "kept": kept - before, "peak": peak - before}  # fmt: skip
-
-
-def resident() -> float:
-    """Memory of this process now, in megabytes."""
-    import psutil
-
-    return float(psutil.Process().memory_info().rss) / MEGABYTE
-
-
-def peak_resident() -> float:
-    """The most memory this process has held so far, in megabytes."""
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return float(peak) / MEGABYTE * (1 if sys.platform == "darwin" else 1024)
+        cpu = names[0] if names else cpu
+    found = {
+        "CPU": f"{cpu}, {os.cpu_count()} cores ({torch.get_num_threads()} threads)",
+        "memory": f"{psutil.virtual_memory().total / 1e9:.0f} GB",
+        "Python": platform.python_version(),
+        "torch": torch.__version__,
+        "transformers": transformers.__version__,
+    }
+    if device == "cuda":
+        found["GPU"] = f"{torch.cuda.get_device_name()}, CUDA {torch.version.cuda}"
+        found["fp32 matrix products"] = f"{torch.get_float32_matmul_precision()} (TF32 where it is not highest)"
+    return found
 
 
 if __name__ == "__main__":
-    main()
+    logging.getLogger("luke_tasks").setLevel(logging.ERROR)  # what readers report once a file would come every round
+    sys.exit(main())

@@ -19,6 +19,7 @@ from luke_tasks.commands._arguments import (
     check_output_files,
 )
 from luke_tasks.commands._logging import log_to_terminal
+from luke_tasks.commands._start import no_garbage_collection
 from luke_tasks.errors import LukeTasksError
 from luke_tasks.files import replacing, write_json
 
@@ -55,12 +56,14 @@ def run(args: argparse.Namespace) -> int:
     if args.predictions_dir is not None:
         _check_predictions_dir(Path(args.predictions_dir))
     check_batch_arguments(args)
-    from luke_tasks.predictor import Predictor
-    from luke_tasks.trained import load_trained
+    with no_garbage_collection():
+        from luke_tasks.predictor import Predictor
+        from luke_tasks.trained import load_trained
 
-    trained = load_trained(
-        args.archive, overrides=args.overrides, include_packages=args.include_package, weights_file=args.weights_file
-    )
+        trained = load_trained(
+            args.archive, overrides=args.overrides, include_packages=args.include_package,
+            weights_file=args.weights_file,
+        )  # fmt: skip
     head = trained.model.head
     prediction_names = list(head.prediction_files([])) if args.predictions_dir is not None else []
     if args.predictions_dir is not None and not prediction_names:
@@ -72,8 +75,9 @@ def run(args: argparse.Namespace) -> int:
     parts = trained.config.parts
     asked = args if args.batch_size or args.max_tokens else parts.validation_data_loader or parts.data_loader
     predictor = Predictor(
-        trained, batch_size=asked.batch_size, max_tokens=asked.max_tokens, cuda_device=args.cuda_device
-    )
+        trained, batch_size=asked.batch_size, max_tokens=asked.max_tokens, cuda_device=args.cuda_device,
+        precision=args.precision,
+    )  # fmt: skip
     all_metrics: dict[str, Any] = {}
     for name, metrics_file, predictions_file in zip(files, metrics_files, prediction_files, strict=True):
         evaluation = predictor.evaluate(name)

@@ -18,6 +18,7 @@ from luke_tasks.commands._arguments import (
     check_output_files,
 )
 from luke_tasks.commands._logging import log_to_terminal
+from luke_tasks.commands._start import no_garbage_collection
 from luke_tasks.errors import DataError, LukeTasksError
 from luke_tasks.files import replacing
 
@@ -47,13 +48,18 @@ def run(args: argparse.Namespace) -> int:
         check_input_file(args.input_file, "a file of lines, or - for standard input")
     if args.input_file == "-" and args.use_dataset_reader:
         raise LukeTasksError("--use-dataset-reader reads a file, not standard input")
-    from luke_tasks.predictor import Predictor
-    from luke_tasks.trained import load_trained
+    with no_garbage_collection():
+        from luke_tasks.predictor import Predictor
+        from luke_tasks.trained import load_trained
 
-    trained = load_trained(
-        args.archive, overrides=args.overrides, include_packages=args.include_package, weights_file=args.weights_file
-    )
-    predictor = Predictor(trained, batch_size=args.batch_size, max_tokens=args.max_tokens, cuda_device=args.cuda_device)
+        trained = load_trained(
+            args.archive, overrides=args.overrides, include_packages=args.include_package,
+            weights_file=args.weights_file,
+        )  # fmt: skip
+    predictor = Predictor(
+        trained, batch_size=args.batch_size, max_tokens=args.max_tokens, cuda_device=args.cuda_device,
+        precision=args.precision,
+    )  # fmt: skip
     reader = predictor.reader
     examples = reader.read(args.input_file) if args.use_dataset_reader else _parse_lines(reader, args.input_file)
     with ExitStack() as stack:

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from luke_tasks.commands._logging import log_to_file, log_to_file_only, log_to_terminal
+from luke_tasks.commands._start import no_garbage_collection
 from luke_tasks.errors import ConfigError, Fault, LukeTasksError, describe, join_path
-from luke_tasks.training.archive import read_config
 
 logger = logging.getLogger(__name__)
 
@@ -36,9 +36,13 @@ def run(args: argparse.Namespace) -> int:
     log_to_terminal()
     if args.node_rank != 0:
         raise LukeTasksError(f"--node-rank {args.node_rank}: training runs in one process so far; leave it out")
-    from luke_tasks import experiment
+    from luke_tasks.config import load_config
 
-    config = experiment.read_config(args.config, args.overrides, args.include_package)
+    loaded = load_config(args.config, args.overrides)  # a file that is no config is refused before torch is loaded
+    with no_garbage_collection():
+        from luke_tasks import experiment
+
+    config = experiment.check_config(loaded.values, loaded.faults, args.include_package, for_training=True)
     run_dir = Path(args.serialization_dir)
     if not args.dry_run:
         check_run_dir(run_dir, config.resolved, force=args.force, recover=args.recover)
@@ -81,6 +85,8 @@ def check_run_dir(run_dir: Path, resolved: dict[str, object], *, force: bool, re
     if recover and not occupied:
         raise LukeTasksError(f"{run_dir}: there is no run to go on with; leave -r out to start one")
     if recover and (run_dir / "config.json").exists():
+        from luke_tasks.training.archive import read_config
+
         _check_same_config(read_config(run_dir / "config.json"), resolved)
 
 

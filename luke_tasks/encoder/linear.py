@@ -9,6 +9,7 @@ the direct way to it is a little faster. The sums are the same, rounded in anoth
 from __future__ import annotations
 
 import platform
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -27,14 +28,19 @@ FUSED_ACTIVATIONS = {
 class Linear(nn.Linear):
     """`nn.Linear`, with the same parameters."""
 
-    def forward(self, inputs: Tensor) -> Tensor:
-        """From (..., in_features) to (..., out_features)."""
-        if not _is_faster(inputs, self.weight):
-            return nn.functional.linear(inputs, self.weight, self.bias)
-        if torch.is_grad_enabled():
-            product: Tensor = _Product.apply(inputs, self.weight, self.bias)
+    def forward(self, inputs: Tensor, activation: Callable[[Tensor], Tensor] | None = None) -> Tensor:
+        """From (..., in_features) to (..., out_features).
+
+        Args:
+            activation: applied to the inputs first; the backward pass applies it again instead of keeping both.
+        """
+        if _is_faster(inputs, self.weight) and torch.is_grad_enabled():
+            product: Tensor = _Product.apply(inputs, self.weight, self.bias, activation)
             return product
-        return _onednn(inputs, self.weight, self.bias)
+        if activation is not None:
+            inputs = activation(inputs)
+        multiply = _onednn if _is_faster(inputs, self.weight) else nn.functional.linear
+        return multiply(inputs, self.weight, self.bias)
 
     def activated(self, inputs: Tensor, activation: str) -> Tensor | None:
         """`forward` and one of `FUSED_ACTIVATIONS` in one go; None where that cannot be, or gradients are wanted."""
@@ -44,24 +50,32 @@ class Linear(nn.Linear):
 
 
 class _Product(torch.autograd.Function):
-    """inputs · weightᵀ + bias."""
+    """activation(inputs) · weightᵀ + bias."""
 
     @staticmethod
-    def forward(ctx: Any, inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    def forward(
+        ctx: Any, inputs: Tensor, weight: Tensor, bias: Tensor | None, activation: Callable[[Tensor], Tensor] | None
+    ) -> Tensor:
         ctx.save_for_backward(inputs, weight)
-        return _onednn(inputs, weight, bias)
+        ctx.activation = activation
+        return _onednn(inputs if activation is None else activation(inputs), weight, bias)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         inputs, weight = ctx.saved_tensors
-        of_inputs, of_weight, of_bias = ctx.needs_input_grad
+        needs_inputs, needs_weight, needs_bias, _ = ctx.needs_input_grad
         gradient = gradients[0].contiguous()
         rows = gradient.flatten(0, -2)  # (N, out_features)
-        return (
-            _onednn(gradient, weight.T, None) if of_inputs else None,
-            rows.T @ inputs.flatten(0, -2) if of_weight else None,
-            rows.sum(0) if of_bias else None,
-        )
+        of_inputs = _onednn(gradient, weight.T, None) if needs_inputs else None
+        if ctx.activation is not None:
+            with torch.enable_grad():
+                inputs = inputs.detach().requires_grad_()
+                activated = ctx.activation(inputs)
+            if of_inputs is not None:
+                (of_inputs,) = torch.autograd.grad(activated, inputs, of_inputs)
+            inputs = activated.detach()
+        of_weight = rows.T @ inputs.flatten(0, -2) if needs_weight else None
+        return of_inputs, of_weight, rows.sum(0) if needs_bias else None, None
 
 
 def _onednn(inputs: Tensor, weight: Tensor, bias: Tensor | None, activation: str = "none", variant: str = "") -> Tensor:

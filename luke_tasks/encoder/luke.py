@@ -26,6 +26,7 @@ from luke_tasks.encoder.encoder import EmbeddingTables, Encoder, EncoderOutput, 
 from luke_tasks.encoder.linear import Linear
 from luke_tasks.encoder.pretrained import LukeConfig, read_config, read_weights, write_config
 from luke_tasks.encoder.shared_attention import SharedPattern
+from luke_tasks.encoder.unfilled import unfilled
 from luke_tasks.errors import CheckpointError, DataError
 from luke_tasks.files import replacing, write_json
 from luke_tasks.registry import Fraction, Provided
@@ -112,8 +113,8 @@ class Residual(nn.Module):
         self.LayerNorm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
         self.dropout = Dropout(config.hidden_dropout_prob)
 
-    def forward(self, inner: Tensor, residual: Tensor) -> Tensor:
-        return self.LayerNorm(self.dropout(self.dense(inner)) + residual)  # (R, D)
+    def forward(self, inner: Tensor, residual: Tensor, activation: Callable[[Tensor], Tensor] | None = None) -> Tensor:
+        return self.LayerNorm(self.dropout(self.dense(inner, activation)) + residual)  # (R, D)
 
 
 class AttentionBlock(nn.Module):
@@ -142,9 +143,10 @@ class Intermediate(nn.Module):
         self.dense = Linear(config.hidden_size, config.intermediate_size)
         self.hidden_act = config.hidden_act
 
-    def forward(self, hidden: Tensor) -> Tensor:
-        activated = self.dense.activated(hidden, self.hidden_act)  # (R, intermediate_size)
-        return ACTIVATIONS[self.hidden_act](self.dense(hidden)) if activated is None else activated
+    def forward(self, hidden: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor] | None]:
+        """(R, intermediate_size), and the activation that is still to be applied to it, if any."""
+        activated = self.dense.activated(hidden, self.hidden_act)
+        return (activated, None) if activated is not None else (self.dense(hidden), ACTIVATIONS[self.hidden_act])
 
 
 class Layer(nn.Module):
@@ -158,7 +160,8 @@ class Layer(nn.Module):
 
     def forward(self, hidden: Tensor, layout: Layout) -> Tensor:
         hidden = self.attention(hidden, layout)
-        return self.output(self.intermediate(hidden), hidden)  # (R, D)
+        wide, activation = self.intermediate(hidden)
+        return self.output(wide, hidden, activation)  # (R, D)
 
 
 class Layers(nn.Module):
@@ -221,7 +224,7 @@ class LukeEncoder(Encoder):
             attention: how attention is computed; `eager` is the reference, `fused` faster and smaller, `auto` takes
                 what the device and the dropout allow.
             dropout: of hidden vectors and of attention probabilities; by default as the checkpoint's config says.
-            load_weights: False builds from `config.json` alone, with random weights.
+            load_weights: False builds from `config.json` alone; its weights are to be loaded before they are used.
             pooler: whether the head reads the pooled vector. A checkpoint without a pooler gets a new one.
         Raises:
             CheckpointError: the checkpoint cannot be found, read, or made a LUKE.
@@ -230,12 +233,11 @@ class LukeEncoder(Encoder):
         config = read_config(directory, use_entity_aware_attention=use_entity_aware_attention, entities=entities)
         if dropout is not None:
             config = replace(config, hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout)
-        with torch.device("meta"):  # no memory, no random numbers, for weights that are replaced at once
-            encoder = cls(config=config, attention=attention, pooler=pooler)
         if not load_weights:
-            encoder.to_empty(device="cpu")
-            encoder.initialise()
-            return encoder
+            with unfilled():
+                return cls(config=config, attention=attention, pooler=pooler)
+        with torch.device("meta"), unfilled():  # no memory, no random numbers, for weights that are replaced at once
+            encoder = cls(config=config, attention=attention, pooler=pooler)
         shapes = {name: tuple(tensor.shape) for name, tensor in encoder.state_dict().items()}
         weights = read_weights(
             directory, shapes, use_entity_aware_attention=use_entity_aware_attention, entities=entities

@@ -48,6 +48,9 @@ class Head(Registrable, nn.Module, ABC):
     def load_pretrained(self, pretrained: str) -> None:
         """Take up what the encoder's checkpoint holds for this head, before training. Most heads start anew."""
 
+    def before_compile(self) -> None:
+        """Mark what `torch.compile` is to leave alone. Here, not at import: marking loads the compiler, a second."""
+
     @abstractmethod
     def forward(self, batch: Batch, encoded: EncoderOutput) -> HeadOutput:
         """Logits, and the loss when the batch has labels."""
@@ -91,6 +94,11 @@ class Model(nn.Module):
         super().__init__()
         self.encoder = encoder
         self.head = head
+
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """As `nn.Module.compile`."""
+        self.head.before_compile()
+        super().compile(*args, **kwargs)
 
     def forward(self, batch: Batch) -> HeadOutput:
         return self.head(batch, self.encoder(batch if self.head.needs_entities else batch.words_only()))

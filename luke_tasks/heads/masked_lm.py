@@ -155,6 +155,7 @@ class MaskedLMHead(Head):
         self.labels = labels
         self.top_k = top_k
         self._tokenizer = tokenizer
+        self._hidden_places = _find_hidden_places
         self._nameless = [tokenizer.entity_vocab[entity] for entity in SPECIAL_ENTITIES]  # never a filling
         self._entity_names = {id: name for name, id in reversed(tokenizer.entity_vocab.items())}  # the first of several
         tables = encoder.embedding_tables()
@@ -167,6 +168,10 @@ class MaskedLMHead(Head):
         if tables.entities is not None:
             activation = ACTIVATIONS[encoder.hidden_act]
             self.entity_predictions = EntityDecoder(hidden_size, tables.entities, activation=activation, eps=eps)
+
+    def before_compile(self) -> None:
+        """The loop over the windows stays in Python."""
+        self._hidden_places = torch.compiler.disable(_find_hidden_places)
 
     def load_pretrained(self, pretrained: str) -> None:
         """Raises CheckpointError when a tensor has another shape than the encoder's config says."""
@@ -214,12 +219,12 @@ class MaskedLMHead(Head):
         """`logits` are (B, R, 2·top_k + 1): see `_candidates`; none in training, which does not read them."""
         assert encoded.tables is not None
         found: list[tuple[Tensor, Tensor, Tensor | None]] = []  # words, entities: rows of the batch, logits, gold ids
-        rows, places = _hidden_places(batch, "masked_words")
+        rows, places = self._hidden_places(batch, "masked_words")
         gold = batch.labels[rows, 0, places] if batch.labels is not None else None  # (P,)
         logits = self.word_logits(encoded.word_hidden[rows, places], encoded.tables)  # (P, V)
         found.append((rows, logits, gold))
         if encoded.entity_hidden is not None and self.entity_predictions is not None:
-            rows, places = _hidden_places(batch, "masked_entities")
+            rows, places = self._hidden_places(batch, "masked_entities")
             gold = batch.labels[rows, 1, places] if batch.labels is not None else None  # (Q,)
             logits = self.entity_logits(encoded.entity_hidden[rows, places], encoded.tables)  # (Q, N)
             found.append((rows, logits, gold))
@@ -325,8 +330,7 @@ class MaskedLMHead(Head):
         return metrics["fillings"].compute()
 
 
-@torch.compiler.disable
-def _hidden_places(batch: Batch, name: str) -> tuple[Tensor, Tensor]:
+def _find_hidden_places(batch: Batch, name: str) -> tuple[Tensor, Tensor]:
     """Rows of the batch, ascending, and the places in them: (P,) each."""
     places = [getattr(window, name) for window in batch.features]
     rows = np.repeat(np.arange(len(places)), [len(own) for own in places])

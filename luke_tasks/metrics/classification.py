@@ -41,11 +41,11 @@ class ClassScores(Metric):
         self._predicted.append(predicted)
 
     def compute(self) -> dict[str, float]:
-        from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
-
         of_each = [f"f1-{label}" for label in self.labels]
         if not self._gold:
             return dict.fromkeys(["accuracy", "micro_fscore", "macro_fscore", "matthews", *of_each], 0.0)
+        from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
+
         f1s = f1_score(self._gold, self._predicted, labels=self.labels, average=None, zero_division=0)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # one class only: the correlation is 0
@@ -82,11 +82,11 @@ class ClassSetScores(Metric):
         self._predicted.append([label in predicted for label in self.labels])
 
     def compute(self) -> dict[str, float]:
-        from sklearn.metrics import accuracy_score, f1_score
-
         of_each = [f"f1-{label}" for label in self.labels]
         if not self._gold:
             return dict.fromkeys(["accuracy", "micro_fscore", "macro_fscore", *of_each], 0.0)
+        from sklearn.metrics import accuracy_score, f1_score
+
         gold, predicted = np.array(self._gold), np.array(self._predicted)  # (texts, C)
         f1s = np.atleast_1d(f1_score(gold, predicted, average=None, zero_division=0))
         return {
@@ -115,12 +115,12 @@ class RegressionScores(Metric):
         self._predicted.append(predicted)
 
     def compute(self) -> dict[str, float]:
-        from scipy.stats import pearsonr, spearmanr
-
         gold, predicted = np.array(self._gold), np.array(self._predicted)
         error = float(np.mean((gold - predicted) ** 2)) if len(gold) else 0.0
         if len(set(self._gold)) < 2 or len(set(self._predicted)) < 2:
             return {"pearson": 0.0, "spearman": 0.0, "mean_squared_error": error}
+        from scipy.stats import pearsonr, spearmanr
+
         return {
             "pearson": _statistic(pearsonr(gold, predicted)),
             "spearman": _statistic(spearmanr(gold, predicted)),

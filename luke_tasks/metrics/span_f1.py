@@ -43,13 +43,13 @@ class SpanF1(Metric):
         self._predicted.append(_iob2(predicted, num_words))
 
     def compute(self) -> dict[str, float]:
-        from seqeval.metrics import classification_report
-        from seqeval.scheme import IOB2
-
         names = ("precision", "recall", "f1")
         scores = dict.fromkeys([*names, *(f"{name}-{label}" for label in self.types for name in names)], 0.0)
         if not any(tag != "O" for tags in (*self._gold, *self._predicted) for tag in tags):
             return scores
+        from seqeval.metrics import classification_report  # here: with sklearn below it, it takes as long as torch
+        from seqeval.scheme import IOB2
+
         report = classification_report(
             self._gold, self._predicted, output_dict=True, mode="strict", scheme=IOB2, zero_division=0
         )

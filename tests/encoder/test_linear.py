@@ -92,3 +92,21 @@ def test_bfloat16_weights() -> None:
     product.sum().backward()
     assert inputs.grad is not None and layer.weight.grad is not None
     torch.testing.assert_close(inputs.grad.double(), layer.weight.double().sum(0).expand(5, -1), atol=2e-2, rtol=2e-2)
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+@pytest.mark.parametrize("frozen", ["nothing", "weight", "inputs"])
+def test_the_activation_before_the_product(name: str, frozen: str) -> None:
+    layer = Linear(12, 20)
+    inputs = torch.randn(5, 12, requires_grad=frozen != "inputs")
+    layer.weight.requires_grad_(frozen != "weight")
+    gradient = torch.randn(5, 20)
+    product = layer(inputs, ACTIVATIONS[name])
+    expected = nn.functional.linear(ACTIVATIONS[name](inputs), layer.weight, layer.bias)
+    torch.testing.assert_close(product, expected, atol=1e-6, rtol=1e-5)
+    wanted = [tensor for tensor in (inputs, *layer.parameters()) if tensor.requires_grad]
+    ours, theirs = torch.autograd.grad(product, wanted, gradient), torch.autograd.grad(expected, wanted, gradient)
+    for found, exact in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(found, exact, atol=1e-5, rtol=1e-5)
+    with torch.no_grad():
+        torch.testing.assert_close(layer(inputs, ACTIVATIONS[name]), expected, atol=1e-6, rtol=1e-5)

