@@ -11,7 +11,8 @@ import pytest
 
 from tests.config_case import faults_of, keep_to_names, write_base
 
-READER_KEYS = "max_sequence_length, max_entity_length, max_mention_length, iob_scheme, encoding, context"
+READER_KEYS = ("max_sequence_length, max_entity_length, max_mention_length, iob_scheme, encoding, context, "
+               "span_attention")  # fmt: skip
 METRICS = "precision, recall, f1, span_accuracy, precision-*, recall-*, f1-*, loss; * is any label"
 PAIR = "a list of 2: [a list [...], an object {...}]"
 TOP_LEVEL = (
