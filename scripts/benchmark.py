@@ -116,8 +116,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--words", type=int, metavar="N", help="the same suites: word pieces of a window")
     add("--entities", type=int, metavar="N", help="the same suites: entities of a window")
     add("--batch-size", type=int, metavar="N", help="ner, typing, relation, qa, predict: windows run at once")
-    add("--max-tokens", type=int, default=2048, metavar="N", help="typing, relation: word pieces and entities we run at "
-        "once, padding included, where --batch-size is not given (default 2048)")  # fmt: skip
+    add("--max-tokens", type=int, default=2048, metavar="N", help="typing, relation: word pieces and entities ours "
+        "runs at once, padding included, where --batch-size is not given (default 2048)")  # fmt: skip
     add("--documents", type=int, metavar="N", help="ner (default 4), read (default 185): documents of the NER file")
     add("--examples", type=int, metavar="N", help="typing, relation, qa, predict: examples of the file")
     add("--data", type=Path, metavar="FILE", help="read, ner, typing, relation, qa: a file instead of the sample; it "

@@ -1,10 +1,10 @@
 """Suites `ner`, `typing`, `relation`, `qa`: a labelled file to its scores, beside a loop over `transformers`' class.
 
 Both sides read the file, make batches, run the model, decode and score. Ours is `evaluate` of
-`training/evaluation.py`, for typing and relations in batches by pieces (`--max-tokens`). Theirs goes through the file's order in batches of as many windows: for typing and relations
-with LukeTokenizer (entity spans given, padded to the longest of the batch), for NER and questions with the same windows
-as ours, since `transformers` has no code for them. Decoding and scoring are the same code on both sides, so what
-differs is batches, inputs and the model.
+`training/evaluation.py`, for typing and relations in batches by pieces (`--max-tokens`). Theirs goes through the file's
+order in batches of as many windows: for typing and relations with LukeTokenizer (entity spans given, padded to the
+longest of the batch), for NER and questions with the same windows as ours, since `transformers` has no code for them.
+Decoding and scoring are the same code on both sides, so what differs is batches, inputs and the model.
 
 Model FLOPs are those of the windows without their padding: a share of the matrix rate falls with padding, too.
 """
