@@ -109,8 +109,6 @@ def _parser() -> argparse.ArgumentParser:
     add("suites", nargs="+", choices=[*SUITES, "all"], metavar="SUITE", help=f"{', '.join(SUITES)}, or all")
     add("--device", choices=["cpu", "cuda"], default="cpu")
     add("--dtype", choices=["fp32", "bf16", "both"], default="both")
-    add("--bf16", choices=["autocast", "weights"], default="autocast",
-        help="ner, typing, relation, qa: how ours runs in bf16; weights: as theirs, all in bf16")  # fmt: skip
     add("--size", choices=["luke-base", "luke-large", "minilm", "small"], default="luke-base",
         help="of the model; small is for a look at every suite in seconds")  # fmt: skip
     add("--repeats", type=int, default=LEAST_REPEATS, metavar="N", help="timed rounds (default and least: 5)")
@@ -118,6 +116,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--words", type=int, metavar="N", help="the same suites: word pieces of a window")
     add("--entities", type=int, metavar="N", help="the same suites: entities of a window")
     add("--batch-size", type=int, metavar="N", help="ner, typing, relation, qa, predict: windows run at once")
+    add("--max-tokens", type=int, default=2048, metavar="N", help="typing, relation: word pieces and entities ours "
+        "runs at once, padding included, where --batch-size is not given (default 2048)")  # fmt: skip
     add("--documents", type=int, metavar="N", help="ner (default 4), read (default 185): documents of the NER file")
     add("--examples", type=int, metavar="N", help="typing, relation, qa, predict: examples of the file")
     add("--data", type=Path, metavar="FILE", help="read, ner, typing, relation, qa: a file instead of the sample; it "
@@ -150,7 +150,17 @@ def _check(args: argparse.Namespace) -> None:
             raise LukeTasksError(f"--data {args.data}: no such file")
         if len(with_data - {"read"}) > 1:
             raise LukeTasksError(f"--data: one file cannot serve {', '.join(sorted(with_data))}; run them one by one")
-    for name in ("windows", "words", "entities", "batch_size", "documents", "examples", "records", "matrix_size"):
+    for name in (
+        "windows",
+        "words",
+        "entities",
+        "batch_size",
+        "max_tokens",
+        "documents",
+        "examples",
+        "records",
+        "matrix_size",
+    ):
         value = getattr(args, name)
         if value is not None and value < 1:
             raise LukeTasksError(f"--{name.replace('_', '-')} {value}: expected at least 1")

@@ -27,8 +27,8 @@ def add_batch_arguments(parser: argparse.ArgumentParser, batch_size_help: str) -
                         help="word pieces and entities run at once, padding included: long windows in small batches, "
                              "short ones in large; with --batch-size both limits hold")  # fmt: skip
     parser.add_argument("--precision", choices=("fp32", "bf16"), default="fp32",
-                        help="numbers the model computes with (default fp32); bf16 is faster where the processor has it, "
-                             "and rounds: the third digit of a score may change")  # fmt: skip
+                        help="numbers the model computes with (default fp32); bf16 is faster where the processor has "
+                             "it, and rounds: the third digit of a score may change")  # fmt: skip
 
 
 def check_batch_arguments(args: argparse.Namespace) -> None:

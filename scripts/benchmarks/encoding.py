@@ -25,6 +25,7 @@ from benchmarks.report import THEIRS, Comparison, Table, comparison_table, matri
 from benchmarks.timing import MATRIX, MatrixProduct, interleave
 from luke_tasks.data.batch import Batch
 from luke_tasks.encoder.attention import AttentionChoice
+from luke_tasks.encoder.attention import Layout
 from luke_tasks.encoder.luke import LukeEncoder
 
 ATTENTION = "encoder.layer.0.attention.self"  # the published checkpoints' name, here and there
@@ -123,6 +124,9 @@ class _Call:
         """The mixed values, words then entities, as fresh as the call made them: (B, W+E, D)."""
         with torch.set_grad_enabled(backward):
             found = self.module(*self.args, **self.kwargs)
+            layouts = [value for value in self.args if isinstance(value, Layout)]
+            if layouts:  # ours
+                found = layouts[0].split(found)
             parts = [found] if isinstance(found, Tensor) else [part for part in found if part is not None]
             return torch.cat(parts, dim=1) if len(parts) > 1 else parts[0]
 
@@ -168,7 +172,7 @@ def _their_hidden(model: Any, inputs: dict[str, Tensor]) -> Tensor:
 
 def _leaf(value: Any) -> Any:
     """A tensor of numbers as the beginning of its own graph; anything else as it is."""
-    if isinstance(value, Tensor) and value.is_floating_point() and value.dim() == 3:
+    if isinstance(value, Tensor) and value.is_floating_point() and value.dim() in (2, 3):
         return value.detach().clone().requires_grad_()
     return value
 

@@ -1,10 +1,10 @@
 """Suites `ner`, `typing`, `relation`, `qa`: a labelled file to its scores, beside a loop over `transformers`' class.
 
 Both sides read the file, make batches, run the model, decode and score. Ours is `evaluate` of
-`training/evaluation.py`. Theirs goes through the file's order in batches of as many windows: for typing and relations
-with LukeTokenizer (entity spans given, padded to the longest of the batch), for NER and questions with the same windows
-as ours, since `transformers` has no code for them. Decoding and scoring are the same code on both sides, so what
-differs is batches, inputs and the model.
+`training/evaluation.py`, for typing and relations in batches by pieces (`--max-tokens`). Theirs goes through the file's
+order in batches of as many windows: for typing and relations with LukeTokenizer (entity spans given, padded to the
+longest of the batch), for NER and questions with the same windows as ours, since `transformers` has no code for them.
+Decoding and scoring are the same code on both sides, so what differs is batches, inputs and the model.
 
 Model FLOPs are those of the windows without their padding: a share of the matrix rate falls with padding, too.
 """
@@ -26,7 +26,6 @@ from torch import Tensor
 from benchmarks.flops import encoder_flops
 from benchmarks.models import (
     NER_LABELS,
-    autocast,
     dtype_of,
     luke_config,
     make_checkpoint,
@@ -34,13 +33,12 @@ from benchmarks.models import (
     their_inputs,
     their_model,
 )
-from benchmarks.options import ROOT, Options, Precision
+from benchmarks.options import ROOT, Options
 from benchmarks.report import THEIRS, Comparison, Table, comparison_table, matrix_rate
 from benchmarks.samples import conll_documents, cut_file, long_contexts
 from benchmarks.timing import MATRIX, MatrixProduct, interleave
-from luke_tasks.data.batch import Batch
 from luke_tasks.data.loader import collate
-from luke_tasks.heads.head import HeadOutput, Window
+from luke_tasks.heads.head import Window
 from luke_tasks.readers.entity_typing import COARSE
 from luke_tasks.trained import Trained
 from luke_tasks.training.evaluation import Evaluation, Runner, evaluate
@@ -59,6 +57,7 @@ class Task:
     score: str  # the one shown
     result: Callable[[Any], Hashable]  # what of a prediction must be the same on both sides
     reader: dict[str, Any] | None = None  # options laid over those a checkpoint gets
+    max_tokens: int | None = None  # of our batches, in place of `batch_size`
 
 
 def ner(options: Options) -> list[Table]:
@@ -79,7 +78,8 @@ def typing(options: Options) -> list[Table]:
     """Open Entity's form: one mention a record, short texts."""
     path = options.data or ROOT / "data" / "entity_typing" / "test.jsonl"
     task = Task("typing", "LukeForEntityClassification", COARSE, 32, "micro_fscore",
-                lambda prediction: tuple(tuple(sorted(entity.labels)) for entity in prediction.entities))  # fmt: skip
+                lambda prediction: tuple(tuple(sorted(entity.labels)) for entity in prediction.entities),
+                max_tokens=options.max_tokens)  # fmt: skip
     return [_table(task, path, options.examples, "records", options)]
 
 
@@ -88,7 +88,8 @@ def relation(options: Options) -> list[Table]:
     path = options.data or ROOT / "data" / "relation_classification" / "test.jsonl"
     dataset = {".json": "tacred", ".txt": "kbp37"}.get(path.suffix, "jsonl")
     task = Task("relation", "LukeForEntityPairClassification", _relations(path, dataset), 32, "micro_fscore",
-                lambda prediction: prediction.label, reader={"dataset": dataset})  # fmt: skip
+                lambda prediction: prediction.label, reader={"dataset": dataset},
+                max_tokens=options.max_tokens)  # fmt: skip
     return [_table(task, path, options.examples, "records", options)]
 
 
@@ -126,14 +127,13 @@ def _table(task: Task, path: Path, count: int | None, what: str, options: Option
     for precision in options.precisions:
         overrides = {f"dataset_reader.{key}": value for key, value in (task.reader or {}).items()}
         trained = our_trained(checkpoint, options, **overrides)
-        if options.bf16 == "weights":
-            trained.model.to(dtype_of(precision))
+        trained.model.to(options.torch_device, dtype_of(precision)).eval()
         theirs = their_model(checkpoint, task.architecture, options).to(dtype_of(precision))
         tokenizer = None
         if task.name in ("typing", "relation"):
             kind = {"typing": "entity_classification", "relation": "entity_pair_classification"}[task.name]
             tokenizer = transformers.LukeTokenizer.from_pretrained(checkpoint, task=kind)
-        run_ours = partial(our_evaluation, trained, path, count, size, precision, options)
+        run_ours = partial(our_evaluation, trained, path, count, task, options)
         run_theirs = partial(their_evaluation, trained, theirs, tokenizer, path, count, size, options)
         product = MatrixProduct(dtype_of(precision), options.torch_device, options.matrix_size)
         times = interleave({"ours": run_ours, THEIRS: run_theirs, MATRIX: product}, repeats=options.repeats,
@@ -141,10 +141,13 @@ def _table(task: Task, path: Path, count: int | None, what: str, options: Option
         found, expected = run_ours(), run_theirs()
         features = trained.reader.encode(list(islice(trained.reader.read(path), count)))
         windows = [(len(feature.word_ids), len(feature.entity_ids)) for feature in features]
+        batches = f"batches of {size}"
+        if task.max_tokens and not options.batch_size:
+            batches = f"ours in batches of {task.max_tokens} tokens, theirs of {size} windows"
         results = [[task.result(prediction) for prediction in side.predictions] for side in (found, expected)]
         rows.append(Comparison(
-            case=f"{task.name}: {len(results[0])} {what}, {len(windows)} windows, batches of {size}",
-            precision="bf16, autocast" if precision == "bf16" and options.bf16 == "autocast" else precision,
+            case=f"{task.name}: {len(results[0])} {what}, {len(windows)} windows, {batches}",
+            precision=precision,
             ours=times["ours"], theirs=times[THEIRS], flops=encoder_flops(config, windows),
             matrix_rate=matrix_rate(times, product),
             amount=(sum(feature.num_words for feature in features), "words"),
@@ -154,21 +157,13 @@ def _table(task: Task, path: Path, count: int | None, what: str, options: Option
     return comparison_table(rows)
 
 
-def our_evaluation(
-    trained: Trained, path: Path, count: int | None, batch_size: int, precision: Precision, options: Options
-) -> Evaluation:
-    """The file's scores as `evaluate` computes them; bf16 is autocast where the weights are in fp32."""
-    in_weights = next(trained.model.parameters()).dtype == torch.bfloat16
-
-    def forward(batch: Batch) -> HeadOutput:
-        with autocast("fp32" if in_weights else precision, options.torch_device):
-            output: HeadOutput = trained.model(batch)
-            return output
-
+def our_evaluation(trained: Trained, path: Path, count: int | None, task: Task, options: Options) -> Evaluation:
+    """The file's scores as `evaluate` computes them."""
     examples = list(islice(trained.reader.read(path), count))
     features = trained.reader.encode(examples)
-    runner = Runner(forward=forward, head=trained.model.head, batch_size=batch_size, pad_id=trained.pad_id,
-                    device=options.torch_device)  # fmt: skip
+    batch_size = options.batch_size or (None if task.max_tokens else task.batch_size)
+    runner = Runner(forward=trained.model, head=trained.model.head, batch_size=batch_size, max_tokens=task.max_tokens,
+                    pad_id=trained.pad_id, device=options.torch_device)  # fmt: skip
     trained.reader.dropped.clear()
     return evaluate(runner, examples, features)
 

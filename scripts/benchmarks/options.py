@@ -22,12 +22,12 @@ class Options:
     size: str = "luke-base"
     device: Literal["cpu", "cuda"] = "cpu"
     precisions: tuple[Precision, ...] = PRECISIONS
-    bf16: Literal["autocast", "weights"] = "autocast"
     repeats: int = 5
     windows: int | None = None
     words: int | None = None
     entities: int | None = None
     batch_size: int | None = None
+    max_tokens: int = 2048
     documents: int | None = None
     examples: int | None = None
     records: int | None = None

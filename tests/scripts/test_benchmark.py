@@ -10,7 +10,7 @@ import math
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 import torch
@@ -172,11 +172,8 @@ def test_evaluation(suite: str, count: int, options: Options) -> None:
     assert exact["amount"] > count
 
 
-@pytest.mark.parametrize(("bf16", "named"), [("autocast", "bf16, autocast"), ("weights", "bf16")])
-def test_evaluation_in_bf16(
-    bf16: Literal["autocast", "weights"], named: str, options: Options, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Ours runs in the way that was asked for."""
+def test_evaluation_in_bf16(options: Options, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ours has bf16 weights then, as `evaluate --precision bf16`."""
     found: list[torch.dtype] = []
     real = evaluating.our_evaluation
 
@@ -185,9 +182,9 @@ def test_evaluation_in_bf16(
         return real(trained, *args)
 
     monkeypatch.setattr(evaluating, "our_evaluation", watched)
-    (records,) = run("relation", replace(options, precisions=("bf16",), bf16=bf16))
-    assert [record["precision"] for record in records] == [named]
-    assert set(found) == {torch.float32 if bf16 == "autocast" else torch.bfloat16}
+    (records,) = run("relation", replace(options, precisions=("bf16",)))
+    assert [record["precision"] for record in records] == ["bf16"]
+    assert set(found) == {torch.bfloat16}
 
 
 @pytest.mark.parametrize("suite", ["ner", "typing", "relation", "qa"])
@@ -263,8 +260,9 @@ def test_flops_of_words_alone(options: Options) -> None:
     assert counter.get_total_flops() == encoder_flops(luke_config(checkpoint), windows_of(batch))
 
 
-def test_flops_of_our_eager_model(options: Options) -> None:
+def test_flops_of_our_eager_model(options: Options, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ours does no more than a few percent besides (the mean positions of entities)."""
+    monkeypatch.setattr("luke_tasks.encoder.linear._is_faster", lambda *tensors: False)  # torch counts its own alone
     checkpoint = make_checkpoint(options, "LukeModel")
     batch = make_batch(luke_config(checkpoint), options)
     ours = LukeEncoder.from_pretrained(pretrained=str(checkpoint), attention="eager").eval()
