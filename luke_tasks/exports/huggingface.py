@@ -70,9 +70,9 @@ def head_class(trained: Trained) -> HeadClass:
         name = trained.config.parts.model.encoder.type_name
         raise LukeTasksError(f'model.encoder.type "{name}": only the encoder "luke" can be exported to Hugging Face')
     if trained.reader.entity_attention != "all":
-        raise LukeTasksError('dataset_reader.context "shared": transformers\' LUKE has no such attention pattern; '
-                             "-o '{\"dataset_reader.context\": \"document\"}' exports the weights for windows of one "
-                             "sentence, where they predict somewhat differently")  # fmt: skip
+        raise LukeTasksError('dataset_reader.context "shared": transformers\' LUKE has no such attention pattern, and '
+                             'predicts poorly with weights trained for it; train with "document" or "sentence" to export'
+                             )  # fmt: skip
     name = Head.name_of(type(head))
     if name not in BY_HEAD:
         raise LukeTasksError(f'model.head.type "{name}": transformers has no class for this head (those it has: '

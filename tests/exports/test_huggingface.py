@@ -258,7 +258,6 @@ def test_features(tmp_path: Path, architecture: str, overrides: dict[str, Any], 
 
 
 def test_shared_windows(tmp_path: Path) -> None:
-    """Refused; for windows of one sentence the same weights can be exported, as the message says."""
     overrides = {"dataset_reader.context": "shared"}
     trained = untrained(tmp_path, NER, tiny_luke(tmp_path / "luke"), **overrides)
     with pytest.raises(LukeTasksError) as raised:
