@@ -34,19 +34,28 @@ class Linear(nn.Linear):
         Args:
             activation: applied to the inputs first; the backward pass applies it again instead of keeping both.
         """
-        if _is_faster(inputs, self.weight) and torch.is_grad_enabled():
-            product: Tensor = _Product.apply(inputs, self.weight, self.bias, activation)
+        inputs, weight, bias = self._cast(inputs)
+        if _is_faster(inputs, weight) and torch.is_grad_enabled():
+            product: Tensor = _Product.apply(inputs, weight, bias, activation)
             return product
         if activation is not None:
             inputs = activation(inputs)
-        multiply = _onednn if _is_faster(inputs, self.weight) else nn.functional.linear
-        return multiply(inputs, self.weight, self.bias)
+        multiply = _onednn if _is_faster(inputs, weight) else nn.functional.linear
+        return multiply(inputs, weight, bias)
 
     def activated(self, inputs: Tensor, activation: str) -> Tensor | None:
         """`forward` and one of `FUSED_ACTIVATIONS` in one go; None where that cannot be, or gradients are wanted."""
-        if torch.is_grad_enabled() or activation not in FUSED_ACTIVATIONS or not _is_faster(inputs, self.weight):
+        inputs, weight, bias = self._cast(inputs)
+        if torch.is_grad_enabled() or activation not in FUSED_ACTIVATIONS or not _is_faster(inputs, weight):
             return None
-        return _onednn(inputs, self.weight, self.bias, *FUSED_ACTIVATIONS[activation])
+        return _onednn(inputs, weight, bias, *FUSED_ACTIVATIONS[activation])
+
+    def _cast(self, inputs: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Inputs, weight and bias, in the precision of a mixed-precision run on the CPU."""
+        if inputs.device.type != "cpu" or not torch.is_autocast_enabled("cpu") or torch.compiler.is_compiling():
+            return inputs, self.weight, self.bias
+        dtype = torch.get_autocast_dtype("cpu")
+        return inputs.to(dtype), self.weight.to(dtype), None if self.bias is None else self.bias.to(dtype)
 
 
 class _Product(torch.autograd.Function):
@@ -84,13 +93,12 @@ def _onednn(inputs: Tensor, weight: Tensor, bias: Tensor | None, activation: str
 
 
 def _is_faster(inputs: Tensor, weight: Tensor) -> bool:
-    """Whether oneDNN is the better choice: on the CPU, in a plain run (not compiled, exported or autocast)."""
+    """Whether oneDNN is the better choice: on the CPU, in a plain run (not compiled or exported)."""
     return (
         inputs.device.type == "cpu"
         and inputs.dtype == weight.dtype
         and inputs.dtype in _onednn_types()
         and inputs.numel() > 0
-        and not torch.is_autocast_enabled("cpu")
         and not torch.compiler.is_compiling()
     )
 

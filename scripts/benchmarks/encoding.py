@@ -24,8 +24,7 @@ from benchmarks.options import Options, Precision
 from benchmarks.report import THEIRS, Comparison, Table, comparison_table, matrix_rate
 from benchmarks.timing import MATRIX, MatrixProduct, interleave
 from luke_tasks.data.batch import Batch
-from luke_tasks.encoder.attention import AttentionChoice
-from luke_tasks.encoder.attention import Layout
+from luke_tasks.encoder.attention import AttentionChoice, Layout
 from luke_tasks.encoder.luke import LukeEncoder
 
 ATTENTION = "encoder.layer.0.attention.self"  # the published checkpoints' name, here and there
