@@ -74,11 +74,17 @@ def main() -> None:
     )
     parser.add_argument("--out", type=Path, default=Path("runs/measure"))
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--sentences", type=int, metavar="N", help="wnut17, wnut17_shared, ner_sample: only the first "
+                        "N of each file, to compare speeds")  # fmt: skip
     args = parser.parse_args()
     task = TASKS[args.task]
     out = args.out / args.task
     out.mkdir(parents=True, exist_ok=True)
     split = task.split(args.data, out)
+    if args.sentences is not None:
+        out = out / f"first_{args.sentences}"
+        out.mkdir(exist_ok=True)
+        split = Split(*(cut(path, args.sentences, out) for path in split))
     rows = {}
     if task.without_model is not None:
         name, compute = task.without_model
@@ -147,6 +153,14 @@ def table(rows: dict[str, list[Scores]], task: Task) -> str:
 
 
 # -- splits ---------------------------------------------------------------------------------------------------------
+
+
+def cut(path: Path, sentences: int, out: Path) -> Path:
+    """A file of the first sentences of a file in columns."""
+    blocks = path.read_text(encoding="utf-8").strip().split("\n\n")
+    shorter = out / path.name
+    shorter.write_text("\n\n".join(blocks[:sentences]) + "\n", encoding="utf-8")
+    return shorter
 
 
 def split_wnut17(data: Path, out: Path) -> Split:

@@ -71,8 +71,8 @@ def head_class(trained: Trained) -> HeadClass:
         raise LukeTasksError(f'model.encoder.type "{name}": only the encoder "luke" can be exported to Hugging Face')
     if trained.reader.entity_attention != "all":
         raise LukeTasksError('dataset_reader.context "shared": transformers\' LUKE has no such attention pattern, and '
-                             'predicts poorly with weights trained for it; train with "document" or "sentence" to export'
-                             )  # fmt: skip
+                             'predicts poorly with weights trained for it; to export, train with "document" or '
+                             '"sentence"')  # fmt: skip
     name = Head.name_of(type(head))
     if name not in BY_HEAD:
         raise LukeTasksError(f'model.head.type "{name}": transformers has no class for this head (those it has: '
