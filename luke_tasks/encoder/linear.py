@@ -95,11 +95,11 @@ def _onednn(inputs: Tensor, weight: Tensor, bias: Tensor | None, activation: str
 def _is_faster(inputs: Tensor, weight: Tensor) -> bool:
     """Whether oneDNN is the better choice: on the CPU, in a plain run (not compiled or exported)."""
     return (
-        inputs.device.type == "cpu"
+        not torch.compiler.is_compiling()
+        and inputs.device.type == "cpu"
         and inputs.dtype == weight.dtype
         and inputs.dtype in _onednn_types()
         and inputs.numel() > 0
-        and not torch.compiler.is_compiling()
     )
 
 
