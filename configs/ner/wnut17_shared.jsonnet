@@ -5,4 +5,4 @@
 //
 // Both by scripts/measure_scores.py wnut17_shared.
 local ner = import "../lib/ner.libsonnet";
-ner.wnut17({ type: "luke" }, "token+entity") + ner.shared + { dataset_reader+: { max_sequence_length: 256 } }
+ner.wnut17({ type: "luke" }, "token+entity") + ner.shared + { dataset_reader+: { max_sequence_length: 512 } }

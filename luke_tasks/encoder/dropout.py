@@ -15,27 +15,33 @@ import torch
 from torch import Tensor, nn
 
 _VALUES = 1 << 16
+_CPU = torch.device("cpu")
 
 
 class KeepMasks:
-    """A sequence of random masks, the same for the same seed.
+    """A sequence of random masks, the same for the same seed and the same kind of device.
 
     Args:
         seed: from `new_seed`.
         dropout: the share of zeros, in [0, 1).
+        device: where the masks are made.
     """
 
-    def __init__(self, seed: int, dropout: float) -> None:
-        self._bits = np.random.SFC64(seed)
+    def __init__(self, seed: int, dropout: float, device: torch.device = _CPU) -> None:
+        self._source: Any = np.random.SFC64(seed) if device.type == "cpu" else torch.Generator(device).manual_seed(seed)
         num_dropped = round(dropout * _VALUES)
         self._first_kept = num_dropped - _VALUES // 2  # of the numbers from -32768 on
         self.scale = _VALUES / (_VALUES - num_dropped)
 
     def draw(self, out: Tensor) -> Tensor:
         """Write the next mask into `out`: 1 where a value is kept, 0 where it is dropped."""
-        size = out.numel()
-        bits = torch.from_numpy(self._bits.random_raw(-(-size // 4)).view(np.int16))[:size]
-        return torch.ge(bits.view_as(out), self._first_kept, out=out)
+        words = -(-out.numel() // 4)  # of 64 bits
+        if isinstance(self._source, torch.Generator):
+            drawn = torch.empty(words, dtype=torch.int64, device=out.device)
+            bits = drawn.random_(-(2**63), None, generator=self._source).view(torch.int16)
+        else:
+            bits = torch.from_numpy(self._source.random_raw(words).view(np.int16))
+        return torch.ge(bits[: out.numel()].view_as(out), self._first_kept, out=out)
 
 
 def new_seed() -> int:

@@ -57,7 +57,7 @@ class _MergedAttention(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, dropout: float, *groups: Any) -> Tensor:
-        kernel: Any = _CpuKernel if groups[0].device.type == "cpu" else _CudaKernel
+        kernel: Any = CpuKernel if groups[0].device.type == "cpu" else _CudaKernel
         from_words, log_words, *word_state = kernel.forward(*groups[:4], dropout)
         from_entities, log_entities, *entity_state = kernel.forward(*groups[4:], dropout)
         share = torch.sigmoid(log_words - log_entities).unsqueeze(-1).to(from_words.dtype)  # (B, H, N, 1), of the words
@@ -79,12 +79,12 @@ class _MergedAttention(torch.autograd.Function):
         return None, *of_groups
 
 
-class _CpuKernel:
+class CpuKernel:
     """Torch's flash attention for the CPU; it has no dropout."""
 
     @staticmethod
     def forward(
-        queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None, dropout: float
+        queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None, dropout: float = 0.0
     ) -> tuple[Tensor, ...]:
         """The mixture (B, H, N, d) and the log-sum-exp of the scores (B, H, N)."""
         assert dropout == 0
@@ -95,7 +95,7 @@ class _CpuKernel:
     @staticmethod
     def backward(
         gradient: Tensor, queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None, mixed: Tensor,
-        log_sum: Tensor, dropout: float,
+        log_sum: Tensor, dropout: float = 0.0,
     ) -> tuple[Tensor, ...]:  # fmt: skip
         """The gradients of queries, keys and values."""
         operator = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward

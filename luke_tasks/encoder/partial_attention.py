@@ -17,12 +17,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-_kernel = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
-_kernel_backward = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward
+from luke_tasks.encoder.dropout import KeepMasks
+from luke_tasks.encoder.fused_attention import CpuKernel
+
 # Scores held at once where there is no kernel: what a CPU's caches hold, or enough to keep a GPU busy.
 _SCORES_AT_ONCE = {"cpu": 1 << 20}
 _SCORES_AT_ONCE_ELSEWHERE = 1 << 27
-_LEVELS = 1 << 16  # of dropout: 16 random bits decide about a probability
 
 
 class Merged(NamedTuple):
@@ -34,30 +34,14 @@ class Merged(NamedTuple):
 
 
 class Drops(NamedTuple):
-    """Which attention probabilities are dropped: a share of them, to 1/65536, chosen by a seed; on any device."""
+    """Which attention probabilities are dropped: a share of them, chosen by a seed."""
 
     share: float
     seed: int
 
-    @property
-    def kept(self) -> float:
-        """The share that is kept."""
-        return 1 - self._level / _LEVELS
-
-    def generator(self, device: torch.device) -> torch.Generator:
-        """One that has given nothing yet."""
-        return torch.Generator(device).manual_seed(self.seed)
-
-    def mask(self, like: Tensor, generator: torch.Generator) -> Tensor:
-        """Bool of the shape of `like`, True where a probability is dropped. (`bernoulli_` takes ten times as long.)"""
-        draws = torch.empty(-(-like.numel() // 4), dtype=torch.int64, device=like.device)
-        draws.random_(-(2**63), None, generator=generator)  # all 64 bits
-        bits = draws.view(torch.int16)[: like.numel()].view(like.shape)
-        return bits < self._level - _LEVELS // 2
-
-    @property
-    def _level(self) -> int:
-        return round(self.share * _LEVELS)
+    def masks(self, device: torch.device) -> KeepMasks:
+        """Those of all blocks, from the first on."""
+        return KeepMasks(self.seed, self.share, device)
 
 
 def attend(query: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None, drops: Drops) -> tuple[Tensor, Tensor]:
@@ -70,11 +54,11 @@ def attend(query: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None, dro
         (B, H, N, d), and (B, H, N) log-sum-exps of the scores, which dropout leaves as they are.
     """
     if not drops.share and query.device.type == "cpu":
-        mixed, log_sum = _kernel(query, keys, values, attn_mask=bias)
+        mixed, log_sum = CpuKernel.forward(query, keys, values, bias)
         return mixed, log_sum
     mixed = _empty_like(query)
     log_sum = torch.empty(query.shape[:3], dtype=_wide(query), device=query.device)
-    generator = drops.generator(query.device)
+    masks = drops.masks(query.device)
     for rows, flat in _blocks(query, keys, values):
         q, k, v = (tensor.flatten(0, 1)[rows] for tensor in flat)
         scores = _scores(q, k, bias, rows, query.size(1))  # (n, N, K)
@@ -83,8 +67,8 @@ def attend(query: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None, dro
         total = weights.sum(dim=-1, keepdim=True)  # (n, N, 1)
         log_sum.flatten(0, 1)[rows] = (highest + total.log()).squeeze(-1)
         if drops.share:
-            weights.masked_fill_(drops.mask(weights, generator), 0)
-        mixed.flatten(0, 1)[rows] = ((weights.to(v.dtype) @ v) / (total * drops.kept)).to(v.dtype)
+            weights.mul_(masks.draw(torch.empty_like(weights)))
+        mixed.flatten(0, 1)[rows] = ((weights.to(v.dtype) @ v) * (masks.scale / total)).to(v.dtype)
     return mixed, log_sum
 
 
@@ -93,12 +77,12 @@ def attend_backward(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The gradients of `query`, `keys` and `values` of `attend`, once merged with other parts."""
     if not drops.share and query.device.type == "cpu":
-        to_query, to_keys, to_values = _kernel_backward(
-            merged.gradient, query, keys, values, merged.mixed, merged.log_sum, 0.0, False, attn_mask=bias
+        to_query, to_keys, to_values = CpuKernel.backward(
+            merged.gradient, query, keys, values, bias, merged.mixed, merged.log_sum
         )
         return to_query, to_keys, to_values
     gradients = _empty_like(query), _empty_like(keys), _empty_like(values)
-    generator = drops.generator(query.device)
+    masks = drops.masks(query.device)
     scale = 1 / math.sqrt(query.size(-1))
     for rows, flat in _blocks(query, keys, values, merged.gradient, merged.mixed, merged.log_sum):
         q, k, v, gradient, mixed, log_sum = (tensor.flatten(0, 1)[rows] for tensor in flat)
@@ -107,9 +91,9 @@ def attend_backward(
         mean = row_products(gradient, mixed).unsqueeze(-1)  # (n, N, 1)
         kept = shares
         if drops.share:
-            mask = drops.mask(shares, generator)
-            kept = shares.masked_fill(mask, 0).div_(drops.kept)
-            of_shares.masked_fill_(mask, 0).div_(drops.kept)
+            mask = masks.draw(torch.empty_like(shares)).mul_(masks.scale)
+            kept = shares * mask
+            of_shares.mul_(mask)
         of_scores = of_shares.sub_(mean).mul_(shares).mul_(scale).to(q.dtype)
         parts = of_scores @ k, of_scores.mT @ q, kept.to(v.dtype).mT @ gradient
         for whole, part in zip(gradients, parts, strict=True):
@@ -145,8 +129,9 @@ def _thinned(values: Tensor, score: Tensor, drops: Drops) -> Tensor:
     """(B, H, N, d), less the rows that dropout takes away."""
     if not drops.share:
         return values
-    mask = drops.mask(score, drops.generator(score.device))
-    return values.masked_fill(mask.unsqueeze(-1), 0) / drops.kept
+    masks = drops.masks(score.device)
+    mask = masks.draw(torch.empty_like(score)).mul_(masks.scale)
+    return values * mask.unsqueeze(-1).to(values.dtype)
 
 
 def _scores(query: Tensor, keys: Tensor, bias: Tensor | None, rows: slice, heads: int) -> Tensor:
