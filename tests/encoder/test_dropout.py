@@ -70,3 +70,16 @@ def test_without_dropout() -> None:
     assert torch.equal(Dropout(1.0).train()(values), torch.zeros_like(values))
     found = dropped(torch.ones(7, 3).T, 0.5)  # not contiguous
     assert found.shape == (3, 7)
+
+
+def test_masks_from_torchs_own_generator(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The way of other devices, here on the CPU."""
+    generators = iter([torch.Generator().manual_seed(3), torch.Generator().manual_seed(3)])
+    masks, again = KeepMasks(3, 0.25), KeepMasks(3, 0.25)
+    for drawer in (masks, again):
+        monkeypatch.setattr(drawer, "_source", next(generators))
+    for size in (1, 6, 400_000):
+        first = masks.draw(torch.empty(size))
+        assert torch.equal(first, again.draw(torch.empty(size)))
+        assert set(first.tolist()) <= {0.0, 1.0}
+    assert abs(first.mean().item() - 0.75) < 6 * (0.25 * 0.75 / 400_000) ** 0.5
