@@ -157,7 +157,7 @@ def table(rows: dict[str, list[Scores]], task: Task) -> str:
 
 def cut(path: Path, sentences: int, out: Path) -> Path:
     """A file of the first sentences of a file in columns."""
-    blocks = path.read_text(encoding="utf-8").strip().split("\n\n")
+    blocks = re.split(r"\n\s*\n", path.read_text(encoding="utf-8").strip())
     shorter = out / path.name
     shorter.write_text("\n\n".join(blocks[:sentences]) + "\n", encoding="utf-8")
     return shorter
