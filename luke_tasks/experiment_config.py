@@ -153,6 +153,7 @@ def _faults_between_parts(values: dict[str, Any], for_training: bool) -> Iterato
             yield from _task_faults(key, values.get(key), head)
     for key in ("dataset_reader", "validation_dataset_reader"):
         yield from _linker_faults(key, values.get(key), encoder, for_training)
+    yield from _pattern_faults(values.get("dataset_reader"), values.get("validation_dataset_reader"))
     if isinstance(trainer, Spec):
         yield from _trainer_faults(trainer, head, values.get("validation_data_path"))
 
@@ -207,6 +208,19 @@ def _task_faults(key: str, reader: Any, head: Spec[Any]) -> Iterator[Fault]:
         if all(isinstance(kind, str) and not is_unset(kind) for kind in kinds) and kinds[0] != kinds[1]:
             yield Fault(f"{key}.problem_type", f"{describe(kinds[0])} does not go with model.head.problem_type, which "
                                                f"is {describe(kinds[1])}; give both the same")  # fmt: skip
+
+
+def _pattern_faults(reader: Any, validation_reader: Any) -> Iterator[Fault]:
+    """Shared windows have an attention pattern of their own: a model is validated and used with the one it learned."""
+    if isinstance(reader, Spec) and isinstance(validation_reader, Spec):
+        if "shared" not in (part.values.get("context") for part in (reader, validation_reader)):
+            return
+        for key in ("context", "span_attention"):
+            learned, used = reader.values.get(key), validation_reader.values.get(key)
+            if learned != used:
+                other = f"dataset_reader.{key} {describe(learned)}"
+                yield Fault(f"validation_dataset_reader.{key}", f"{describe(used)} does not go with {other}; give both "
+                                                                "the same")  # fmt: skip
 
 
 def _linker_faults(key: str, reader: Any, encoder: Any, for_training: bool) -> Iterator[Fault]:

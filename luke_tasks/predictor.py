@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal, overload
+from typing import Any, Literal, get_args, overload
 
 from luke_tasks.data.loader import batch_limit
 from luke_tasks.trained import Trained, load_trained
@@ -37,6 +37,8 @@ class Predictor:
         self, trained: Trained, *, batch_size: int | None = None, max_tokens: int | None = None,
         cuda_device: int | None = None, precision: Precision = "fp32",
     ) -> None:  # fmt: skip
+        if precision not in get_args(Precision):
+            raise ValueError(f"precision: expected {' or '.join(get_args(Precision))}, found {precision!r}")
         if precision == "bf16":
             trained.model.bfloat16()
         self.trained = trained
@@ -65,7 +67,10 @@ class Predictor:
             return self([inputs])[0]
         records = (item if isinstance(item, dict) else {"text": item} for item in inputs)
         examples = [self.reader.parse_input(record, f"input {index}") for index, record in enumerate(records)]
-        predictions = [prediction for _, prediction in self.predict_examples(examples, at_once=_MOST_AT_ONCE)]
+        predictions = [
+            prediction
+            for _, prediction in self.predict_examples(examples, at_once=max(_MOST_AT_ONCE, self.batch_size or 0))
+        ]
         self.reader.report_dropped("input")
         return predictions
 

@@ -148,7 +148,7 @@ def _check(args: argparse.Namespace) -> None:
     if args.data is not None:
         if not args.data.is_file():
             raise LukeTasksError(f"--data {args.data}: no such file")
-        if len(with_data - {"read"}) > 1:
+        if len(with_data) > 1 and with_data != {"read", "ner"}:
             raise LukeTasksError(f"--data: one file cannot serve {', '.join(sorted(with_data))}; run them one by one")
     for name in (
         "windows",

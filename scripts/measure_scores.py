@@ -69,18 +69,21 @@ def main() -> None:
     """Run what is missing, then print the table."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else "")
     parser.add_argument("task", choices=TASKS)
-    parser.add_argument(
-        "--data", type=Path, default=Path("data/ner"), help="the folder that holds the files named above"
-    )
+    parser.add_argument("--data", type=Path, help="the folder that holds the files named above")
     parser.add_argument("--out", type=Path, default=Path("runs/measure"))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--sentences", type=int, metavar="N", help="wnut17, wnut17_shared, ner_sample: only the first "
                         "N of each file, to compare speeds")  # fmt: skip
     args = parser.parse_args()
     task = TASKS[args.task]
+    if args.data is None and args.task != "ner_sample":
+        parser.error(f"{args.task} needs --data, the folder that holds its files")
+    if args.sentences is not None and "ner" not in args.task and "wnut" not in args.task:
+        parser.error("--sentences: only of files in columns (wnut17, wnut17_shared, ner_sample)")
+    data = args.data or Path("data/ner")
     out = args.out / args.task
     out.mkdir(parents=True, exist_ok=True)
-    split = task.split(args.data, out)
+    split = task.split(data, out)
     if args.sentences is not None:
         out = out / f"first_{args.sentences}"
         out.mkdir(exist_ok=True)

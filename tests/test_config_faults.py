@@ -178,6 +178,24 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"model.type": "basic_classifier"},
         ['model.type: expected "encoder_head", found "basic_classifier"'],
     ),
+    # -- between parts
+    "validated with another attention pattern": (
+        {"dataset_reader.context": "shared", "validation_dataset_reader": {"type": "conll_span"}},
+        [
+            'validation_dataset_reader.context: "document" does not go with dataset_reader.context "shared"; give both '
+            "the same"
+        ],
+    ),
+    "two attention patterns": (
+        {
+            "dataset_reader.context": "shared",
+            "validation_dataset_reader": {"type": "conll_span", "context": "shared", "span_attention": "sentence"},
+        },
+        [
+            'validation_dataset_reader.span_attention: "sentence" does not go with dataset_reader.span_attention '
+            '"self"; give both the same'
+        ],
+    ),
     # -- values
     "negative epochs": (
         {"trainer.num_epochs": -1},

@@ -71,7 +71,8 @@ def run(args: argparse.Namespace) -> int:
         # A file is there as a whole: the more of it is sorted by length, the less is padding. A stream's lines are
         # answered as soon as they make a batch.
         is_whole = args.batch_size != 1 and Path(args.input_file).is_file()
-        for _, prediction in predictor.predict_examples(examples, at_once=_OF_A_FILE if is_whole else None):
+        at_once = max(_OF_A_FILE, args.batch_size or 0) if is_whole else None
+        for _, prediction in predictor.predict_examples(examples, at_once=at_once):
             line = json.dumps(prediction.to_json(), ensure_ascii=False)
             if out is not None:
                 out.write(line + "\n")

@@ -57,7 +57,14 @@ class Sizes(NamedTuple):
 
 
 def batch_limit(batch_size: int | None, max_tokens: int | None) -> int | None:
-    """Windows a batch at most: as given, or else 32, or with `max_tokens` no limit (None)."""
+    """Windows a batch at most: as given, or else 32, or with `max_tokens` no limit (None).
+
+    Raises:
+        ValueError: one of them is not positive.
+    """
+    for name, value in (("batch_size", batch_size), ("max_tokens", max_tokens)):
+        if value is not None and value < 1:
+            raise ValueError(f"{name}: expected a positive number, found {value}")
     return _DEFAULT_BATCH_SIZE if batch_size is None and max_tokens is None else batch_size
 
 

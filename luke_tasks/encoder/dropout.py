@@ -23,7 +23,7 @@ class KeepMasks:
 
     Args:
         seed: from `new_seed`.
-        dropout: the share of zeros, in [0, 1).
+        dropout: the share of zeros.
         device: where the masks are made.
     """
 
@@ -31,10 +31,12 @@ class KeepMasks:
         self._source: Any = np.random.SFC64(seed) if device.type == "cpu" else torch.Generator(device).manual_seed(seed)
         num_dropped = round(dropout * _VALUES)
         self._first_kept = num_dropped - _VALUES // 2  # of the numbers from -32768 on
-        self.scale = _VALUES / (_VALUES - num_dropped)
+        self.scale = _VALUES / max(1, _VALUES - num_dropped)  # of all dropped, any number will do
 
     def draw(self, out: Tensor) -> Tensor:
         """Write the next mask into `out`: 1 where a value is kept, 0 where it is dropped."""
+        if self._first_kept == _VALUES // 2:  # none; no number of 16 bits is so large
+            return out.zero_()
         words = -(-out.numel() // 4)  # of 64 bits
         if isinstance(self._source, torch.Generator):
             drawn = torch.empty(words, dtype=torch.int64, device=out.device)
@@ -59,7 +61,7 @@ class Dropout(nn.Dropout):
 
     def forward(self, values: Tensor) -> Tensor:
         """Values of any shape, each zero with probability `p` in training, the others scaled up."""
-        if not self.training or self.p == 0 or not is_faster(values) or round(self.p * _VALUES) == _VALUES:
+        if not self.training or self.p == 0 or not is_faster(values):
             return nn.functional.dropout(values, self.p, self.training)
         dropped: Tensor = _Dropout.apply(values, self.p, new_seed())
         return dropped

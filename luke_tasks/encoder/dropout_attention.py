@@ -20,6 +20,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from luke_tasks.encoder.dropout import KeepMasks, new_seed
 
@@ -66,6 +67,7 @@ class _DropoutAttention(torch.autograd.Function):
         return mixed.view_as(queries_and_keys[0])
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         mixed, values, key_mask, *queries_and_keys = ctx.saved_tensors
         kinds = len(queries_and_keys) // 2

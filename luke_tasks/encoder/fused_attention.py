@@ -7,7 +7,8 @@ words and to the entities apart, and gives the log-sum-exp of each one's scores,
 
 which is exact. For the gradient the kernel's backward is called once for words and once for entities with the merged o
 and l: it recomputes each probability as exp(score − l), which is then that of the joint softmax. The same holds with
-dropout, which the kernel for GPUs applies to the probabilities it mixes with and leaves out of l.
+dropout, which the kernel for GPUs applies to the probabilities it mixes with and leaves out of l. (The way of GPUs is
+written from torch's declarations and has not run on one yet: `auto` does not take it.)
 
 Shapes: B windows, H heads, N queries, M keys of one kind, d size of a head.
 """
@@ -18,6 +19,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 
 class Keys(NamedTuple):
@@ -68,6 +70,7 @@ class _MergedAttention(torch.autograd.Function):
         return mixed
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         *saved, mixed, log_sum = ctx.saved_tensors
         groups, states = saved[:8], saved[8:]

@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 # Name of an activation in a checkpoint's config → what oneDNN calls it, and its variant.
 FUSED_ACTIVATIONS = {
@@ -70,6 +71,7 @@ class _Product(torch.autograd.Function):
         return _onednn(inputs if activation is None else activation(inputs), weight, bias)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         inputs, weight = ctx.saved_tensors
         needs_inputs, needs_weight, needs_bias, _ = ctx.needs_input_grad
@@ -100,6 +102,7 @@ def _is_faster(inputs: Tensor, weight: Tensor) -> bool:
         and inputs.dtype == weight.dtype
         and inputs.dtype in _onednn_types()
         and inputs.numel() > 0
+        and inputs.dim() > 1
     )
 
 

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from luke_tasks.data.batch import Batch
 from luke_tasks.encoder.fused_attention import Keys, bias_of
@@ -157,6 +158,7 @@ class _SharedAttention(torch.autograd.Function):
         return mixed
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         to_words, to_entities, word_keys, word_values, own_keys, own_values, bias, mixed, log_sum = ctx.saved_tensors
         merged = Merged(mixed, log_sum, gradients[0])

@@ -161,8 +161,9 @@ def our_evaluation(trained: Trained, path: Path, count: int | None, task: Task, 
     """The file's scores as `evaluate` computes them."""
     examples = list(islice(trained.reader.read(path), count))
     features = trained.reader.encode(examples)
-    batch_size = options.batch_size or (None if task.max_tokens else task.batch_size)
-    runner = Runner(forward=trained.model, head=trained.model.head, batch_size=batch_size, max_tokens=task.max_tokens,
+    max_tokens = None if options.batch_size else task.max_tokens
+    batch_size = options.batch_size or (None if max_tokens else task.batch_size)
+    runner = Runner(forward=trained.model, head=trained.model.head, batch_size=batch_size, max_tokens=max_tokens,
                     pad_id=trained.pad_id, device=options.torch_device)  # fmt: skip
     trained.reader.dropped.clear()
     return evaluate(runner, examples, features)

@@ -157,15 +157,12 @@ def test_fused_is_refused_where_it_cannot_be(monkeypatch: pytest.MonkeyPatch) ->
 @KINDS
 @BOUNDS
 def test_fused_is_eager_on_a_gpu(dtype: torch.dtype, bounds: tuple[float, float], kinds: str) -> None:
-    with torch.device("cuda"):
-        inputs = [tensor.detach().cuda().requires_grad_() for tensor in tensors(dtype)]
-        tokens = [kind._replace(mask=kind.mask.cuda()) for kind in make_kinds(inputs, kinds) if kind.mask is not None]
-        output = torch.cat(list(fused_attention(tokens, 0.0)), dim=2)
-        gradient = torch.randn(
-            output.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64, device="cpu"
-        )
-        given = gradient.to(torch.bfloat16).to(dtype).cuda()
-        gradients = torch.autograd.grad(output, inputs, given, allow_unused=True)
+    inputs = [tensor.detach().cuda().requires_grad_() for tensor in tensors(dtype)]
+    tokens = [kind._replace(mask=kind.mask.cuda()) for kind in make_kinds(inputs, kinds) if kind.mask is not None]
+    output = torch.cat(list(fused_attention(tokens, 0.0)), dim=2)
+    gradient = torch.randn(output.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    given = gradient.to(torch.bfloat16).to(dtype).cuda()
+    gradients = torch.autograd.grad(output, inputs, given, allow_unused=True)
     found = [output, *(gradient for gradient in gradients if gradient is not None)]
     expected = output_and_gradients(torch.float64, kinds, fused=False)
     assert_close([tensor.cpu() for tensor in found], expected, dtype, bounds)

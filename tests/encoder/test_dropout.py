@@ -83,3 +83,9 @@ def test_masks_from_torchs_own_generator(monkeypatch: pytest.MonkeyPatch) -> Non
         assert torch.equal(first, again.draw(torch.empty(size)))
         assert set(first.tolist()) <= {0.0, 1.0}
     assert abs(first.mean().item() - 0.75) < 6 * (0.25 * 0.75 / 400_000) ** 0.5
+
+
+def test_all_is_dropped() -> None:
+    masks = KeepMasks(0, 1.0)
+    assert masks.draw(torch.empty(500)).sum() == 0
+    assert torch.equal(dropped(torch.randn(20, 9), 0.999999), torch.zeros(20, 9))  # rounds to all

@@ -110,3 +110,16 @@ def test_the_activation_before_the_product(name: str, frozen: str) -> None:
         torch.testing.assert_close(found, exact, atol=1e-5, rtol=1e-5)
     with torch.no_grad():
         torch.testing.assert_close(layer(inputs, ACTIVATIONS[name]), expected, atol=1e-6, rtol=1e-5)
+
+
+def test_one_row_without_a_batch() -> None:
+    layer, inputs = Linear(12, 20), torch.randn(12, requires_grad=True)
+    layer(inputs).sum().backward()
+    torch.testing.assert_close(inputs.grad, layer.weight.sum(0))
+
+
+def test_second_derivatives_are_refused() -> None:
+    layer, inputs = Linear(12, 20), torch.randn(3, 12, requires_grad=True)
+    (first,) = torch.autograd.grad(layer(inputs).square().sum(), inputs, create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        first.sum().backward()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 import luke_tasks
 from luke_tasks.__main__ import main
@@ -113,6 +114,37 @@ def test_python_call(trained: Path) -> None:
     assert [len(prediction.entities) for prediction in ner(["Obama was here", ""])] == [1, 0]
     with pytest.raises(DataError, match=r'input 1: expected "text" \(a string\) or "words"'):
         ner(["fine", {"sentence": "x"}])
+
+
+def test_bfloat16(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The same entities, with scores that are rounded on the way; and the same F1."""
+    exact, rounded = luke_tasks.load(trained), luke_tasks.load(trained, precision="bf16")
+    assert {parameter.dtype for parameter in rounded.trained.model.parameters()} == {torch.bfloat16}
+    texts = ["Obama was here", "he was in Paris and London"]
+    for ours, theirs in zip(rounded(texts), exact(texts), strict=True):
+        assert [(e.text, e.label) for e in ours.entities] == [(e.text, e.label) for e in theirs.entities] != []
+        assert [e.score for e in ours.entities] == pytest.approx([e.score for e in theirs.entities], abs=0.02)
+    source = tmp_path / "in.txt"
+    source.write_text("Obama was here\n", encoding="utf-8")
+    assert main(["predict", str(trained), str(source), "--precision", "bf16"]) == 0
+    (entity,) = json.loads(capsys.readouterr().out)["entities"]
+    assert entity["score"] == rounded(texts)[0].entities[0].score
+    data = str(trained.parent / "train.txt")
+    assert main(["evaluate", str(trained), data, "--precision", "bf16", "--output-file", str(tmp_path / "m.json")]) == 0
+    assert json.loads((tmp_path / "m.json").read_text(encoding="utf-8"))["f1"] == exact.evaluate(data).scores["f1"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"precision": "fp16"}, "precision: expected fp32 or bf16, found 'fp16'"),
+        ({"batch_size": 0}, "batch_size: expected a positive number, found 0"),
+        ({"max_tokens": -1}, "max_tokens: expected a positive number, found -1"),
+    ],
+)
+def test_options_that_cannot_be(trained: Path, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        luke_tasks.load(trained, **options)
 
 
 def test_batches_of_any_size_give_the_same_answers_in_order(
