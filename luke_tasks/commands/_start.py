@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
+import argparse
 import gc
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from luke_tasks.trained import Trained
+
+
+def load_model(args: argparse.Namespace) -> Trained:
+    """The model that `add_archive_arguments` asks for. Raises as `luke_tasks.trained.load_trained`."""
+    with no_garbage_collection():
+        import luke_tasks.predictor  # noqa: F401  what the command imports next
+        from luke_tasks.trained import load_trained
+
+        return load_trained(
+            args.archive, overrides=args.overrides, include_packages=args.include_package,
+            weights_file=args.weights_file,
+        )  # fmt: skip
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from luke_tasks.commands._arguments import (
     check_output_files,
 )
 from luke_tasks.commands._logging import log_to_terminal
-from luke_tasks.commands._start import no_garbage_collection
+from luke_tasks.commands._start import load_model
 from luke_tasks.errors import LukeTasksError
 from luke_tasks.files import replacing, write_json
 
@@ -56,14 +56,9 @@ def run(args: argparse.Namespace) -> int:
     if args.predictions_dir is not None:
         _check_predictions_dir(Path(args.predictions_dir))
     check_batch_arguments(args)
-    with no_garbage_collection():
-        from luke_tasks.predictor import Predictor
-        from luke_tasks.trained import load_trained
+    trained = load_model(args)
+    from luke_tasks.predictor import Predictor
 
-        trained = load_trained(
-            args.archive, overrides=args.overrides, include_packages=args.include_package,
-            weights_file=args.weights_file,
-        )  # fmt: skip
     head = trained.model.head
     prediction_names = list(head.prediction_files([])) if args.predictions_dir is not None else []
     if args.predictions_dir is not None and not prediction_names:

@@ -18,7 +18,7 @@ from luke_tasks.commands._arguments import (
     check_output_files,
 )
 from luke_tasks.commands._logging import log_to_terminal
-from luke_tasks.commands._start import no_garbage_collection
+from luke_tasks.commands._start import load_model
 from luke_tasks.errors import DataError, LukeTasksError
 from luke_tasks.files import replacing
 
@@ -48,14 +48,9 @@ def run(args: argparse.Namespace) -> int:
         check_input_file(args.input_file, "a file of lines, or - for standard input")
     if args.input_file == "-" and args.use_dataset_reader:
         raise LukeTasksError("--use-dataset-reader reads a file, not standard input")
-    with no_garbage_collection():
-        from luke_tasks.predictor import Predictor
-        from luke_tasks.trained import load_trained
+    trained = load_model(args)
+    from luke_tasks.predictor import Predictor
 
-        trained = load_trained(
-            args.archive, overrides=args.overrides, include_packages=args.include_package,
-            weights_file=args.weights_file,
-        )  # fmt: skip
     predictor = Predictor(
         trained, batch_size=args.batch_size, max_tokens=args.max_tokens, cuda_device=args.cuda_device,
         precision=args.precision,

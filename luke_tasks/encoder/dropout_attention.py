@@ -23,6 +23,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from luke_tasks.encoder.dropout import KeepMasks, new_seed
+from luke_tasks.encoder.fused_attention import bias_of
 
 _BLOCK = 1 << 20  # scores held at a time: a few megabytes, the size of a cache
 
@@ -114,11 +115,9 @@ class _Scores:
         self._rooms = [queries[0].new_empty(self.block_size, rows, size) for _ in range(3)]
         self._of_kinds = [queries[0].new_empty(self.block_size, rows, tensor.size(1)) for tensor in keys]
         self._bias = None
-        if key_mask is not None:
-            bias = torch.zeros(key_mask.shape, dtype=keys[0].dtype)
-            # The least finite number, not -inf: a window with every key masked gives equal probabilities, not NaN.
-            bias.masked_fill_(~key_mask, torch.finfo(bias.dtype).min)
-            self._bias = bias.repeat_interleave(pairs // len(bias), dim=0)[:, None]  # (B·H, 1, K)
+        bias = bias_of(key_mask, keys[0])
+        if bias is not None:
+            self._bias = bias.squeeze(1).repeat_interleave(pairs // len(bias), dim=0)  # (B·H, 1, K)
 
     def blocks(self) -> Iterator[slice]:
         """Slices of the B·H pairs."""

@@ -54,6 +54,12 @@ def bias_of(mask: Tensor | None, keys: Tensor) -> Tensor | None:
     return bias.masked_fill_(~mask, torch.finfo(keys.dtype).min)[:, None, None, :]
 
 
+def merge(from_words: Tensor, log_words: Tensor, from_others: Tensor, log_others: Tensor) -> tuple[Tensor, Tensor]:
+    """Two attentions, each to a part of the keys, as one: their mixtures (B, H, N, d) and log-sum-exps (B, H, N)."""
+    share = torch.sigmoid(log_words - log_others).unsqueeze(-1).to(from_words.dtype)  # (B, H, N, 1), of the words
+    return torch.lerp(from_others, from_words, share), torch.logaddexp(log_words, log_others)
+
+
 class _MergedAttention(torch.autograd.Function):
     """The arguments after `dropout`: queries, keys, values and bias, of words and then of entities."""
 
@@ -62,9 +68,7 @@ class _MergedAttention(torch.autograd.Function):
         kernel: Any = CpuKernel if groups[0].device.type == "cpu" else _CudaKernel
         from_words, log_words, *word_state = kernel.forward(*groups[:4], dropout)
         from_entities, log_entities, *entity_state = kernel.forward(*groups[4:], dropout)
-        share = torch.sigmoid(log_words - log_entities).unsqueeze(-1).to(from_words.dtype)  # (B, H, N, 1), of the words
-        mixed = torch.lerp(from_entities, from_words, share)  # (B, H, N, d)
-        log_sum = torch.logaddexp(log_words, log_entities)  # (B, H, N)
+        mixed, log_sum = merge(from_words, log_words, from_entities, log_entities)
         ctx.save_for_backward(*groups, *word_state, *entity_state, mixed, log_sum)
         ctx.kernel, ctx.dropout = kernel, dropout
         return mixed

@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from luke_tasks.data.batch import Batch
-from luke_tasks.encoder.fused_attention import Keys, bias_of
+from luke_tasks.encoder.fused_attention import Keys, bias_of, merge
 from luke_tasks.encoder.partial_attention import (
     Drops,
     Merged,
@@ -54,10 +54,9 @@ class Slots(NamedTuple):
         index = self.slot[:, None, :, None].expand(-1, rows.size(1), -1, rows.size(3))
         return rows.gather(2, index) * self.mask[:, None, :, None]
 
-    def bias(self, dtype: torch.dtype) -> Tensor:
+    def bias(self, keys: Tensor) -> Tensor | None:
         """(B*G, 1, 1, S), added to the scores: nothing attends to padding."""
-        filled = self.filled.reshape(-1, 1, 1, self.size)
-        return torch.zeros_like(filled, dtype=dtype).masked_fill_(~filled, torch.finfo(dtype).min)
+        return bias_of(self.filled.reshape(-1, self.size), keys)
 
 
 @dataclass(frozen=True)
@@ -148,9 +147,7 @@ class _SharedAttention(torch.autograd.Function):
             from_own, log_own = attend_to_own(to_entities, own_keys, own_values, drops[1])
         else:
             from_own, log_own = _attend_to_groups(to_entities, own_keys, own_values, pattern.slots, drops[1])
-        share = torch.sigmoid(log_words - log_own).unsqueeze(-1).to(from_words.dtype)  # (B, H, E, 1), of the words
-        mixed = torch.lerp(from_own, from_words, share)  # (B, H, E, d)
-        log_sum = torch.logaddexp(log_words, log_own)
+        mixed, log_sum = merge(from_words, log_words, from_own, log_own)  # (B, H, E, d), (B, H, E)
         ctx.save_for_backward(
             to_words, to_entities, word_keys, word_values, own_keys, own_values, bias, mixed, log_sum
         )  # fmt: skip
@@ -174,7 +171,7 @@ class _SharedAttention(torch.autograd.Function):
 def _attend_to_groups(query: Tensor, keys: Tensor, values: Tensor, slots: Slots, drops: Drops) -> tuple[Tensor, Tensor]:
     """As `attend`, each entity to its group: all are (B, H, E, d). Padding attends to none."""
     spread = slots.spread(query), slots.spread(keys), slots.spread(values)  # (B*G, H, S, d) each
-    mixed, log_sum = attend(*spread, slots.bias(keys.dtype), drops)
+    mixed, log_sum = attend(*spread, slots.bias(keys), drops)
     log_sum = slots.collect(log_sum.unsqueeze(-1)).squeeze(-1)  # (B, H, E)
     return slots.collect(mixed), log_sum.masked_fill_(~slots.mask[:, None], torch.finfo(log_sum.dtype).min)
 
@@ -186,5 +183,5 @@ def _attend_to_groups_backward(
     log_sum = slots.spread(merged.log_sum.unsqueeze(-1)).squeeze(-1)
     spread = slots.spread(query), slots.spread(keys), slots.spread(values)
     spread_merged = Merged(slots.spread(merged.mixed), log_sum, slots.spread(merged.gradient))
-    of_query, of_keys, of_values = attend_backward(*spread, slots.bias(keys.dtype), spread_merged, drops)
+    of_query, of_keys, of_values = attend_backward(*spread, slots.bias(keys), spread_merged, drops)
     return slots.collect(of_query), slots.collect(of_keys), slots.collect(of_values)

@@ -209,9 +209,7 @@ class ConllSpanReader(Reader):
                     where=where,
                 )
 
-    def _windows(
-        self, sentences: Sequence[tuple[int, int]], starts: Sequence[int], capacity: int
-    ) -> Iterable[Window]:  # fmt: skip
+    def _windows(self, sentences: Sequence[tuple[int, int]], starts: Sequence[int], capacity: int) -> Iterable[Window]:
         if self.context == "shared":
             return shared_windows(sentences, starts, capacity)
         if self.context == "sentence":
