@@ -27,6 +27,7 @@ from luke_tasks.training import archive
 from luke_tasks.training.checkpoint import load_weights
 from luke_tasks.training.devices import check_precision, choose_device
 from luke_tasks.training.evaluation import Runner, evaluate
+from luke_tasks.training.loop import train
 from luke_tasks.training.trainer import Trainer, TrainingData
 
 logger = logging.getLogger(__name__)
@@ -62,8 +63,8 @@ class Experiment:
             self._check_same_labels(run_dir)
         if not (recover and (run_dir / "meta.json").exists()):
             write_run_files(run_dir, self.config, self.tokenizer, self.labels, self.model.encoder)
-        metrics = self.trainer.train(
-            self.model, self.data, run_dir=run_dir, seed=parts.random_seed, recover=recover,
+        metrics = train(
+            self.trainer, self.model, self.data, run_dir=run_dir, seed=parts.random_seed, recover=recover,
             config=self.config.resolved, plain_progress=plain_progress,
         )  # fmt: skip
         if parts.evaluate_on_test and self.test is not None:
