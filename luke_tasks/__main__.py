@@ -16,17 +16,22 @@ from types import ModuleType
 
 from luke_tasks import __version__, commands
 from luke_tasks.errors import LukeTasksError
+from luke_tasks.training.interrupts import exit_status_of, raised_signals
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command. Returns the exit status: 0 done, 1 the work failed, 2 the request was wrong, 130 interrupted."""
+    """Run a command. Returns the exit status: 0 done, 1 the work failed, 2 the request was wrong, 130 or 143 interrupted.
+
+    An interrupt (SIGINT) or a request to end (SIGTERM) is an error like others: no half of a file is left.
+    """
     args = make_parser().parse_args(arguments)
     if not hasattr(args, "run"):
         make_parser().print_help()
         return 0
     try:
-        status: int = args.run(args)
-        return status
+        with raised_signals():
+            status: int = args.run(args)
+            return status
     except (LukeTasksError, OSError) as error:
         if isinstance(error, BrokenPipeError):  # the reader of our output has gone (`... | head`)
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -36,9 +41,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         else:
             print(_lines(error), file=sys.stderr)
         return getattr(error, "exit_status", 1)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         print("interrupted", file=sys.stderr)
-        return 130
+        return exit_status_of(error)
 
 
 def _lines(error: Exception) -> str:
