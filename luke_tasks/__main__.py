@@ -6,7 +6,9 @@ A command module is light to import; what it needs (torch, ...) is imported when
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
+import logging
 import os
 import pkgutil
 import sys
@@ -24,6 +26,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     An interrupt (SIGINT) or a request to end (SIGTERM) is an error like others: no half of a file is left.
     """
+    status = _run(arguments)
+    if arguments is None:  # as a program, not as a function
+        _end_if_callbacks_hang(status)
+    return status
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     args = make_parser().parse_args(arguments)
     if not hasattr(args, "run"):
         make_parser().print_help()
@@ -44,6 +53,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt as error:
         print("interrupted", file=sys.stderr)
         return exit_status_of(error)
+
+
+def _end_if_callbacks_hang(status: int) -> None:
+    """What a callback's library does at exit could wait for the same thing as the call that hangs: end without it."""
+    callback = sys.modules.get("luke_tasks.training.callbacks.callback")
+    if callback is None or not callback.callbacks_hang():
+        return
+    import psutil
+
+    for child in psutil.Process().children(recursive=True):  # its helpers, such as wandb's
+        with contextlib.suppress(psutil.NoSuchProcess):
+            child.terminate()
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
 def _lines(error: Exception) -> str:

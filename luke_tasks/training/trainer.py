@@ -13,6 +13,7 @@ from luke_tasks.data.labels import Labels
 from luke_tasks.data.loader import DataLoader
 from luke_tasks.heads.head import Model
 from luke_tasks.registry import Check, Fraction, PositiveFloat, PositiveInt
+from luke_tasks.spec import Spec
 from luke_tasks.training.callbacks.callback import Callback
 from luke_tasks.training.checkpoint import Checkpointer
 from luke_tasks.training.optimization import LearningRateScheduler, Optimizer
@@ -94,7 +95,7 @@ class Trainer:
         learning_rate_scheduler: LearningRateScheduler | None = None,
         checkpointer: Checkpointer | None = None,
         moving_average: MovingAverage | None = None,
-        callbacks: list[Callback] | None = None,
+        callbacks: list[Spec[Callback]] | None = None,
     ) -> None:
         self.optimizer = optimizer
         self.num_epochs = num_epochs
