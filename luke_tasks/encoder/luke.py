@@ -17,6 +17,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from luke_tasks.data.batch import Batch
 from luke_tasks.data.hub import SPECIAL_ENTITIES, checkpoint_dir
@@ -170,10 +171,15 @@ class Layers(nn.Module):
     def __init__(self, config: LukeConfig, attention: AttentionChoice) -> None:
         super().__init__()
         self.layer = nn.ModuleList([Layer(config, attention) for _ in range(config.num_hidden_layers)])
+        self.checkpoint_gradients = False
 
     def forward(self, hidden: Tensor, layout: Layout) -> Tensor:
         for layer in self.layer:
-            hidden = layer(hidden, layout)
+            if self.checkpoint_gradients and self.training:
+                # The second time draws the same masks: their seeds come from torch's generator, which is set back.
+                hidden = checkpoint(layer, hidden, layout, use_reentrant=False)
+            else:
+                hidden = layer(hidden, layout)
         return hidden  # (R, D)
 
 
@@ -281,6 +287,9 @@ class LukeEncoder(Encoder):
         if batch.entity_ids is not None:
             output.entity_hidden = entity_hidden
         return output
+
+    def checkpoint_gradients(self) -> None:
+        self.encoder.checkpoint_gradients = True
 
     def embedding_tables(self) -> EmbeddingTables:
         words, entities = self.embeddings.word_embeddings, self.entity_embeddings.entity_embeddings

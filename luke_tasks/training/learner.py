@@ -1,19 +1,23 @@
 """The model as it learns: weights, optimizer and schedule, and one step of them.
 
-Devices and mixed precision go through Hugging Face Accelerate.
+Devices, mixed precision and several processes (DDP) go through Hugging Face Accelerate; FSDP2 see `sharding.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
+from torch import Tensor, nn
 
 from luke_tasks.data.batch import Batch
 from luke_tasks.heads.head import HeadOutput, Model
 from luke_tasks.training.devices import make_accelerator
 from luke_tasks.training.optimization import trainable
+from luke_tasks.training.processes import ALONE, Processes
+from luke_tasks.training.sharding import shard, shared_optimizer_state, whole
 from luke_tasks.training.trainer import Trainer
 
 
@@ -21,29 +25,54 @@ class Learner:
     """All that an optimizer step changes.
 
     Args:
+        device: of this process.
         total_steps: optimizer steps of the whole run, for the schedule.
+        processes: those that train the model together.
+        is_sharded: share the weights out over the processes.
     """
 
-    def __init__(self, trainer: Trainer, model: Model, total_steps: int) -> None:
-        self.trainer = trainer
-        self.accelerator = make_accelerator(trainer.cuda_device, trainer.precision)
-        self.device = self.accelerator.device
-        self.model = model.to(self.device)
+    def __init__(
+        self, trainer: Trainer, model: Model, device: torch.device, total_steps: int,
+        processes: Processes = ALONE, is_sharded: bool = False,
+    ) -> None:  # fmt: skip
+        self.trainer, self.processes = trainer, processes
+        self.accelerator = make_accelerator(device, trainer.precision)
+        self.device = device
+        self.model = model
+        self.is_sharded = is_sharded and processes.are_many
+        if trainer.gradient_checkpointing:
+            model.encoder.checkpoint_gradients()
+        if self.is_sharded:
+            shard(model, device, processes.world_size)  # which moves it a piece at a time
+        else:
+            model.to(device)
         if trainer.compile:
-            self.model.compile()
-        self.averaged = trainer.moving_average.of(self.model) if trainer.moving_average else None
-        self.optimizer = self.accelerator.prepare(trainer.optimizer.create(self.model))
+            model.compile()
+        self.trained: nn.Module = _Loss(model)
+        self.averaged = trainer.moving_average.of(model) if trainer.moving_average else None
+        self.optimizer = self.accelerator.prepare(trainer.optimizer.create(model))
+        if processes.are_many and not self.is_sharded:
+            self.trained = self.accelerator.prepare(self.trained)
         schedule = trainer.learning_rate_scheduler
         self.scheduler = schedule.create(self.optimizer.optimizer, total_steps) if schedule else None
 
-    def step(self, batches: Sequence[Batch]) -> tuple[float, float]:
-        """One optimizer step on the mean of the batches' losses. Gives their sum, and the learning rate it used."""
+    def step(self, batches: Sequence[tuple[Batch, bool]], count: int) -> tuple[list[float], float]:
+        """One optimizer step on the mean of the losses of `count` batches. Gives these losses, and the learning rate.
+
+        Args:
+            batches: this process's, see `Processes.share`.
+            count: of all processes together.
+        """
+        world_size = self.processes.world_size
         losses = []
-        for batch in batches:
-            with self.accelerator.autocast():
-                loss = self.model(batch.to(self.device)).loss
-            self.accelerator.backward(loss / len(batches))
+        for number, (batch, counts) in enumerate(batches, 1):
+            with self._gradients_exchanged(number == len(batches)):
+                with self.accelerator.autocast():
+                    loss: Tensor = self.trained(batch.to(self.device))
+                # The gradients of the processes are averaged: world_size / count makes of it the mean over all batches.
+                self.accelerator.backward(loss / (count / world_size) if counts else loss * 0.0)
             losses.append(loss.detach())
+        of_all = self.processes.exchange(torch.stack(losses).tolist())
         self._clip()
         lr = self.optimizer.param_groups[0]["lr"]
         self.optimizer.step()
@@ -52,7 +81,19 @@ class Learner:
         self.optimizer.zero_grad()
         if self.averaged is not None:
             self.averaged.update_parameters(self.model)
-        return float(sum(losses)), lr
+        return [of_all[number % world_size][number // world_size] for number in range(count)], lr
+
+    @contextmanager
+    def _gradients_exchanged(self, now: bool) -> Iterator[None]:
+        """Exchange gradients with the other processes in this backward pass, or only add them up."""
+        model: Any = self.model
+        if self.is_sharded:
+            model.set_requires_gradient_sync(now)
+        if self.is_sharded or now or not self.processes.are_many:
+            yield
+            return
+        with self.accelerator.no_sync(self.trained):
+            yield
 
     def _clip(self) -> None:
         """Clip the gradients, unscaled."""
@@ -77,21 +118,33 @@ class Learner:
         return output
 
     def state_dict(self) -> dict[str, Any]:
-        """All but the model's weights and the random states."""
+        """All but the model's weights and the random states. All processes must ask at once."""
         scaler = self.accelerator.scaler
         return {
-            "optimizer": self.optimizer.state_dict(),
+            "optimizer": whole(self.optimizer.state_dict()),
             "scheduler": self.scheduler.state_dict() if self.scheduler else None,
             "scaler": scaler.state_dict() if scaler else None,
             "average": self.averaged.state_dict() if self.averaged is not None else None,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take up what `state_dict` gave."""
-        self.optimizer.load_state_dict(state["optimizer"])
+        """Take up what `state_dict` gave, in a run of as many processes or of another number."""
+        self.optimizer.load_state_dict(shared_optimizer_state(state["optimizer"], self.optimizer))
         if self.scheduler is not None:
             self.scheduler.load_state_dict(state["scheduler"])
         if self.accelerator.scaler and state["scaler"]:
             self.accelerator.scaler.load_state_dict(state["scaler"])
         if self.averaged is not None:
             self.averaged.load_state_dict(state["average"])
+
+
+class _Loss(nn.Module):
+    """The loss alone: DDP waits for a gradient of every weight that what goes out depends on, the logits among it."""
+
+    def __init__(self, model: Model) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, batch: Batch) -> Tensor:
+        loss: Tensor = self.model(batch).loss  # ()
+        return loss
