@@ -91,6 +91,7 @@ class Processes:
         """
         if not self.are_many or self._store is not None:
             return
+        import torch
         import torch.distributed as dist
 
         if not dist.is_available():
