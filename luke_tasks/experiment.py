@@ -59,9 +59,10 @@ class Experiment:
             LukeTasksError: recovering, but the data are no longer those of the run.
         """
         parts = self.config.parts
-        if recover and self.labels:
+        is_whole = (run_dir / "meta.json").exists()  # it is written last
+        if recover and is_whole and self.labels:
             self._check_same_labels(run_dir)
-        if not (recover and (run_dir / "meta.json").exists()):
+        if not (recover and is_whole):
             write_run_files(run_dir, self.config, self.tokenizer, self.labels, self.model.encoder)
         metrics = train(
             self.trainer, self.model, self.data, run_dir=run_dir, seed=parts.random_seed, recover=recover,

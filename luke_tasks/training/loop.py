@@ -9,19 +9,19 @@ from __future__ import annotations
 import json
 import logging
 import math
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, NoReturn, TextIO
 
 from luke_tasks.data.batch import Batch
 from luke_tasks.data.loader import Sizes, collate, report_batches
 from luke_tasks.errors import Interrupted, TrainingError
 from luke_tasks.files import replacing, write_json
 from luke_tasks.heads.head import Model
+from luke_tasks.training.auto_batch_size import fitting_halvings, halved
 from luke_tasks.training.callbacks.callback import Callbacks
 from luke_tasks.training.callbacks.progress import ProgressLine
 from luke_tasks.training.checkpoint import (
@@ -29,14 +29,18 @@ from luke_tasks.training.checkpoint import (
     checkpoints,
     clean_partial,
     load_checkpoint,
+    read_state,
+    restore_best,
     restore_random_states,
     save_weights,
 )
 from luke_tasks.training.devices import peak_memory_mb
 from luke_tasks.training.evaluation import Runner, evaluate
-from luke_tasks.training.interrupts import interrupts
-from luke_tasks.training.learner import Learner
+from luke_tasks.training.interrupts import Interrupts, interrupts
+from luke_tasks.training.learner import Learner, Step
+from luke_tasks.training.step_faults import MOST_SKIPPED_IN_A_ROW, example_names
 from luke_tasks.training.trainer import Trainer, TrainingData
+from luke_tasks.training.write_faults import last_checkpoint
 
 logger = logging.getLogger(__name__)
 
@@ -62,18 +66,32 @@ def train(
     Returns:
         The metrics of the run, as `metrics.json` holds them.
     Raises:
-        Interrupted: the user stopped it; the state is saved.
-        TrainingError: the loss is no longer a number.
+        Interrupted: a signal stopped it; the state is saved.
+        TrainingError: the loss is no longer a number, or memory is not enough.
+        OSError: the system refuses to write; the checkpoints that are there stay.
     """
+    halvings = 0
+    if trainer.auto_batch_size:
+        found = checkpoints(run_dir) if recover else []
+        halvings = (read_state(found[-1]).batch_halvings if found
+                    else fitting_halvings(trainer, model, data, seed=seed))  # fmt: skip
+        trainer, data = halved(trainer, data, halvings)
     run = _Run(trainer, model, data, run_dir, seed, plain_progress)
+    run.state.batch_halvings = halvings
     if recover:
         run.recover()
     run.report_batches()
     run.callbacks.call("on_start", run_dir, config or {})
-    with interrupts() as interrupted:
-        while not run.state.finished:
-            run.train_epoch(interrupted)
-            run.finish_epoch(interrupted)
+    try:
+        with interrupts() as interrupted:
+            while not run.state.finished:
+                run.train_epoch(interrupted)
+                run.finish_epoch(interrupted)
+        if interrupted.is_set():
+            run.stop(interrupted)
+    except Exception:
+        run.callbacks.call("on_stop")
+        raise
     metrics = run.state.last_metrics
     run.callbacks.call("on_end", metrics)
     return metrics
@@ -108,7 +126,7 @@ class _Run:
 
     # -- one epoch --------------------------------------------------------------------------------------------------
 
-    def train_epoch(self, interrupted: threading.Event) -> None:
+    def train_epoch(self, interrupted: Interrupts) -> None:
         """The optimizer steps of the epoch that are still to do."""
         trainer, state = self.trainer, self.state
         self.learner.model.train()
@@ -125,12 +143,12 @@ class _Run:
         ):
             for batches in self._batch_groups():
                 before = state.batches_done
-                self._log_step(log, *self._step(batches))
+                self._step(batches, log)
                 words = sum(feature.num_words for batch in batches for feature in batch.features)
                 self.epoch_words += words
-                advance(words, state.loss_sum / state.batches_done)
+                advance(words, self._mean_loss())
                 if interrupted.is_set():
-                    self._stop()
+                    self.stop(interrupted)
                 if trainer.checkpointer.is_due(before, state.batches_done):
                     self.save()
         self.epoch_seconds = time.monotonic() - began
@@ -145,29 +163,47 @@ class _Run:
                 for rows in order[start : start + size]
             ]
 
-    def _step(self, batches: list[Batch]) -> tuple[float, float]:
-        """One optimizer step. Gives the mean of the batches' losses, and the learning rate it used."""
-        total, lr = self.learner.step(batches)
-        self.state.step += 1
-        self.state.batches_done += len(batches)
-        self.state.loss_sum += total
-        return total / len(batches), lr
+    def _step(self, batches: list[Batch], log: TextIO) -> None:
+        """One optimizer step, logged."""
+        step, state = self.learner.step(batches), self.state
+        if step.fault is not None:
+            self._note_fault(step, batches)
+        state.step += 1
+        state.batches_done += len(batches)
+        values = {"loss": step.loss_sum / len(batches), "lr": step.lr}
+        line: dict[str, Any] = {"epoch": state.epoch, "step": state.step, **values}
+        if step.fault is not None:
+            line = {**line, "loss": None, "skipped": step.fault}
+        else:
+            state.skipped_in_a_row = 0
+            state.loss_sum += step.loss_sum
+        log.write(json.dumps(line) + "\n")
+        self.callbacks.call("on_step", state.step, values)
 
-    def _log_step(self, log: TextIO, loss: float, lr: float) -> None:
-        values = {"loss": loss, "lr": lr}
-        log.write(json.dumps({"epoch": self.state.epoch, "step": self.state.step, **values}) + "\n")
-        self.callbacks.call("on_step", self.state.step, values)
-        if not math.isfinite(loss):
-            saved = checkpoints(self.run_dir)
-            last = f"the last checkpoint is {saved[-1]}" if saved else "there is no checkpoint yet"
-            raise TrainingError(
-                f"epoch {self.state.epoch + 1}, step {self.state.step}: the loss is {loss}; try a lower learning rate "
-                f"(now {lr:g}), trainer.grad_norm, or precision fp32; {last}"
-            )
+    def _note_fault(self, step: Step, batches: list[Batch]) -> None:
+        """Count a step whose loss or gradients were no numbers. Raises TrainingError when the run must stop."""
+        state = self.state
+        state.skipped_steps += 1
+        state.skipped_batches += len(batches)
+        state.skipped_in_a_row += 1
+        skips = self.trainer.on_nan == "skip"
+        if skips and state.skipped_in_a_row < min(MOST_SKIPPED_IN_A_ROW, self.steps_of_epochs[state.epoch]):
+            return
+        again = f", the last of {state.skipped_in_a_row} such steps in a row" if skips else ""
+        skip = "" if skips else ', or trainer.on_nan "skip" to leave such steps out'
+        raise TrainingError(
+            f"epoch {state.epoch + 1}, step {state.step + 1}: {step.fault}{again}; try a lower learning rate "
+            f"(now {step.lr:g}), trainer.grad_norm, precision fp32{skip}; examples of this step: "
+            f"{example_names(batches)}; {last_checkpoint(self.run_dir)}"
+        )
+
+    def _mean_loss(self) -> float:
+        """Of the epoch's batches so far, without those of skipped steps."""
+        return self.state.loss_sum / max(self.state.batches_done - self.state.skipped_batches, 1)
 
     # -- between epochs ---------------------------------------------------------------------------------------------
 
-    def finish_epoch(self, interrupted: threading.Event) -> None:
+    def finish_epoch(self, interrupted: Interrupts) -> None:
         """Validate, keep the best weights, write metrics and a checkpoint, and decide whether to go on."""
         state = self.state
         scores = self._validate(interrupted)
@@ -185,9 +221,10 @@ class _Run:
             state.finished = True
         state.last_metrics = metrics
         state.epoch, state.batches_done, state.loss_sum = state.epoch + 1, 0, 0.0
+        state.skipped_steps = state.skipped_batches = 0
         self.save()
 
-    def _validate(self, interrupted: threading.Event) -> dict[str, float]:
+    def _validate(self, interrupted: Interrupts) -> dict[str, float]:
         data = self.data
         if not data.validation_features:
             return {}
@@ -200,7 +237,7 @@ class _Run:
             def after_batch(num_windows: int) -> None:
                 advance()
                 if interrupted.is_set():
-                    self._stop()
+                    self.stop(interrupted)
 
             runner.after_batch = after_batch
             return evaluate(runner, data.validation_examples, data.validation_features).scores
@@ -220,7 +257,7 @@ class _Run:
             if new is None:
                 raise TrainingError(f"trainer.validation_metric: {metric[1:]!r} is not among the scores of this "
                                     f"validation: {', '.join(scores)}")  # fmt: skip
-            if best is not None and not sign * new > sign * best:
+            if best is not None and not math.isnan(best) and not sign * new > sign * best:
                 state.epochs_without_gain += 1
                 return False
         state.best_epoch, state.best_scores, state.epochs_without_gain = state.epoch, scores, 0
@@ -235,7 +272,8 @@ class _Run:
             "training_worker_0_memory_MB": peak_memory_mb(),
             "training_duration": str(timedelta(seconds=self._elapsed())),
             "epoch": state.epoch,
-            "training_loss": state.loss_sum / max(state.batches_done, 1),
+            "training_loss": self._mean_loss(),
+            **({"skipped_steps": state.skipped_steps} if self.trainer.on_nan == "skip" else {}),
             **{f"validation_{name}": value for name, value in scores.items()},
             **{f"best_validation_{name}": value for name, value in state.best_scores.items()},
         }
@@ -247,6 +285,9 @@ class _Run:
         speed = f"{self.epoch_words / max(self.epoch_seconds, 1e-9):,.0f} words/s" if self.epoch_words else "recovered"
         title = f"epoch {self.state.epoch + 1}/{self.trainer.num_epochs}"
         logger.info("%s: %s%s; %s", title, ", ".join(parts), mark, speed)
+        if self.state.skipped_steps:
+            logger.warning("%s: %d of %d steps skipped, for their loss or gradients were no numbers", title,
+                            self.state.skipped_steps, self.steps_of_epochs[self.state.epoch])  # fmt: skip
 
     # -- state ------------------------------------------------------------------------------------------------------
 
@@ -270,6 +311,7 @@ class _Run:
                 f"windows then, {len(self.data.features)} now; restore the data, or start a new run"
             )
         self.learner.load_state_dict(training)
+        restore_best(found[-1], self.run_dir)
         restore_random_states(training["random"])
         self._cut_step_log()
         logger.info("going on from %s (epoch %d, step %d)", found[-1].name, self.state.epoch + 1, self.state.step)
@@ -282,11 +324,16 @@ class _Run:
         with replacing(self.step_log) as partial:
             partial.write_text("".join(lines[: self.state.step]), encoding="utf-8")
 
-    def _stop(self) -> None:
+    def stop(self, interrupted: Interrupts) -> NoReturn:
+        """Save the state and raise Interrupted."""
         self.save()
+        where = f"in epoch {self.state.epoch + 1} after step {self.state.step}"
+        if self.state.finished:
+            where = "after the last epoch; what is left is the archive"
         raise Interrupted(
-            f"interrupted in epoch {self.state.epoch + 1} after step {self.state.step}; the state is saved in "
-            f"{self.run_dir}; go on with the same command and -r (in place of -f)"
+            f"interrupted {where}; the state is saved in {self.run_dir}; go on with the same command and -r "
+            "(in place of -f)",
+            128 + interrupted.signum,
         )
 
     def _elapsed(self) -> float:
