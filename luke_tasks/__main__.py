@@ -23,9 +23,9 @@ from luke_tasks.training.processes import rank_named
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command. Returns the exit status: 0 done, 1 the work failed, 2 the request was wrong, 130 or 143 interrupted.
+    """Run a command. Returns the exit status: 0 done, 1 the work failed, 2 the request was wrong, 130 interrupted.
 
-    An interrupt (SIGINT) or a request to end (SIGTERM) is an error like others: no half of a file is left.
+    143 is for SIGTERM, as 130 is for SIGINT. Both are errors like others: no half of a file is left.
     """
     status = _run(arguments)
     if arguments is None:  # as a program, not as a function

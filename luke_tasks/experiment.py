@@ -63,9 +63,10 @@ class Experiment:
             LukeTasksError: recovering, but the data are no longer those of the run.
         """
         parts, processes = self.config.parts, self.processes
-        if processes.is_main and recover and self.labels:
+        is_whole = (run_dir / "meta.json").exists()  # it is written last
+        if processes.is_main and recover and is_whole and self.labels:
             self._check_same_labels(run_dir)
-        if processes.is_main and not (recover and (run_dir / "meta.json").exists()):
+        if processes.is_main and not (recover and is_whole):
             write_run_files(run_dir, self.config, self.tokenizer, self.labels, self.model.encoder)
         metrics = train(
             self.trainer, self.model, self.data, run_dir=run_dir, seed=parts.random_seed, recover=recover,

@@ -53,6 +53,10 @@ class TrainState:
     batches_done: int = 0  # of that epoch
     step: int = 0  # optimizer steps since the start
     loss_sum: float = 0.0  # over the batches done of this epoch
+    skipped_steps: int = 0  # of this epoch, for their loss or gradients were no numbers
+    skipped_batches: int = 0  # those steps'
+    skipped_in_a_row: int = 0  # steps up to now
+    batch_halvings: int = 0  # by `auto_batch_size`
     seconds: float = 0.0  # spent in training, over all processes of this run
     num_processes: int = 1
     batches_per_step: int = 0  # of all processes; 0: none was made
@@ -136,12 +140,24 @@ def load_checkpoint(path: Path, model: nn.Module) -> tuple[TrainState, dict[str,
         CheckpointError: a file is missing or damaged, or does not fit the model.
     """
     load_weights(model, path / "model.safetensors")
+    state = read_state(path)
     try:
-        state = TrainState(**json.loads((path / "state.json").read_text(encoding="utf-8")))
         training = torch.load(path / "training.pt", map_location="cpu", weights_only=True)
     except (OSError, ValueError, TypeError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        raise CheckpointError(f"{path}: damaged checkpoint ({error}); remove it to go on from the one before") from None
+        raise _damaged(path, error) from None
     return state, training
+
+
+def read_state(path: Path) -> TrainState:
+    """Where a checkpoint stands. Raises CheckpointError when it is damaged."""
+    try:
+        return TrainState(**json.loads((path / "state.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise _damaged(path, error) from None
+
+
+def _damaged(path: Path, error: Exception) -> CheckpointError:
+    return CheckpointError(f"{path}: damaged checkpoint ({error}); remove it to go on from the one before")
 
 
 def restore_best(checkpoint: Path, run_dir: Path) -> None:

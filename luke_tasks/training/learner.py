@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +18,16 @@ from luke_tasks.training.devices import make_accelerator
 from luke_tasks.training.optimization import trainable
 from luke_tasks.training.processes import ALONE, Processes
 from luke_tasks.training.sharding import shard, shared_optimizer_state, whole
+from luke_tasks.training.step_faults import explained_memory, norm_of, number_fault, scalar
 from luke_tasks.training.trainer import Trainer
+
+
+class Step(NamedTuple):
+    """What an optimizer step tells."""
+
+    loss_sum: float  # over its batches, those of all processes
+    lr: float  # that it used
+    fault: str | None  # the loss or the gradients are no numbers, and no weight has changed
 
 
 class Learner:
@@ -56,32 +65,45 @@ class Learner:
         schedule = trainer.learning_rate_scheduler
         self.scheduler = schedule.create(self.optimizer.optimizer, total_steps) if schedule else None
 
-    def step(self, batches: Sequence[tuple[Batch, bool]], count: int) -> tuple[list[float], float]:
-        """One optimizer step on the mean of the losses of `count` batches. Gives these losses, and the learning rate.
+    def step(self, batches: Sequence[tuple[Batch, bool]], count: int) -> Step:
+        """One optimizer step on the mean of the losses of `count` batches; with a fault, the weights stay as they are.
 
         Args:
             batches: this process's, see `Processes.share`.
             count: of all processes together.
+        Raises:
+            TrainingError: memory is not enough.
         """
-        world_size = self.processes.world_size
         losses = []
-        for number, (batch, counts) in enumerate(batches, 1):
-            with self._gradients_exchanged(number == len(batches)):
-                with self.accelerator.autocast():
-                    loss: Tensor = self.trained(batch.to(self.device))
-                # The gradients of the processes are averaged: world_size / count makes of it the mean over all batches.
-                self.accelerator.backward(loss / (count / world_size) if counts else loss * 0.0)
-            losses.append(loss.detach())
-        of_all = self.processes.exchange(torch.stack(losses).tolist())
-        self._clip()
-        lr = self.optimizer.param_groups[0]["lr"]
-        self.optimizer.step()
+        batch = batches[0][0]
+        try:
+            for number, (batch, counts) in enumerate(batches, 1):
+                with self._gradients_exchanged(number == len(batches)):
+                    with self.accelerator.autocast():
+                        loss: Tensor = self.trained(batch.to(self.device))
+                    # The gradients of the processes are averaged; their sum is to be the mean over all batches.
+                    weighted = loss / (count / self.processes.world_size) if counts else loss * 0.0
+                    self.accelerator.backward(weighted)
+                losses.append(loss.detach())
+            total = self._sum(torch.stack(losses).tolist(), count)
+            norm = self._clip()
+            lr = self.optimizer.param_groups[0]["lr"]
+            fault = number_fault(total / count, norm)
+            if fault is None or self.accelerator.scaler is not None:  # a scaler drops the step, and must hear of it
+                self.optimizer.step()
+        except (RuntimeError, MemoryError) as error:
+            raise explained_memory(error, batch) from None
         if self.scheduler is not None:
             self.scheduler.step()
         self.optimizer.zero_grad()
-        if self.averaged is not None:
+        if self.averaged is not None and fault is None:
             self.averaged.update_parameters(self.model)
-        return [of_all[number % world_size][number // world_size] for number in range(count)], lr
+        return Step(total, lr, fault)
+
+    def _sum(self, losses: Sequence[float], count: int) -> float:
+        """Of the losses of all processes, added in the order of the batches."""
+        of_all, world_size = self.processes.exchange(losses), self.processes.world_size
+        return sum(of_all[number % world_size][number // world_size] for number in range(count))
 
     @contextmanager
     def _gradients_exchanged(self, now: bool) -> Iterator[None]:
@@ -95,16 +117,21 @@ class Learner:
         with self.accelerator.no_sync(self.trained):
             yield
 
-    def _clip(self) -> None:
-        """Clip the gradients, unscaled."""
+    def _clip(self) -> float | None:
+        """Clip the gradients, unscaled. Gives their norm before; None where a scaler looks after them."""
         norm, value = self.trainer.grad_norm, self.trainer.grad_clipping
+        gradients = [weight.grad for weight in trainable(self.model) if weight.grad is not None]
+        has_scaler = self.accelerator.scaler is not None
+        found = None if has_scaler or norm is not None else norm_of(gradients)
         if norm is None and value is None:
-            return
+            return found
         self.accelerator.unscale_gradients()  # once: a second time is an error under fp16
         if norm is not None:
-            torch.nn.utils.clip_grad_norm_(trainable(self.model), norm)
+            clipped = torch.nn.utils.clip_grad_norm_(trainable(self.model), norm)
+            found = None if has_scaler else scalar(clipped)
         if value is not None:
             torch.nn.utils.clip_grad_value_(trainable(self.model), value)
+        return found
 
     @property
     def weights_model(self) -> Model:
@@ -112,9 +139,12 @@ class Learner:
         return self.averaged.module if self.averaged is not None else self.model  # type: ignore[return-value]
 
     def forward(self, batch: Batch) -> HeadOutput:
-        """`weights_model` on a batch, in the precision of the training."""
-        with self.accelerator.autocast():
-            output: HeadOutput = self.weights_model(batch)
+        """`weights_model` on a batch, in the precision of the training. Raises TrainingError without memory."""
+        try:
+            with self.accelerator.autocast():
+                output: HeadOutput = self.weights_model(batch)
+        except (RuntimeError, MemoryError) as error:
+            raise explained_memory(error, batch) from None
         return output
 
     def state_dict(self) -> dict[str, Any]:

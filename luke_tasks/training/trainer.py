@@ -79,6 +79,10 @@ class Trainer:
             memory, about a third more time.
         learning_rate_scheduler: None: the learning rate stays.
         checkpointer, moving_average, callbacks: see there.
+        on_nan: when the loss or the gradients of a step are no finite numbers: stop (`raise`), or leave the weights as
+            they are and go on (`skip`); after 100 such steps in a row, or an epoch of nothing else, it stops, too.
+        auto_batch_size: before the first step, halve `data_loader.batch_size` (and `max_tokens`) until the largest
+            batch fits into memory, and double `num_gradient_accumulation_steps` as often: a step keeps its examples.
     """
 
     def __init__(
@@ -100,6 +104,8 @@ class Trainer:
         checkpointer: Checkpointer | None = None,
         moving_average: MovingAverage | None = None,
         callbacks: list[Spec[Callback]] | None = None,
+        on_nan: Literal["raise", "skip"] = "raise",
+        auto_batch_size: bool = False,
     ) -> None:
         self.optimizer = optimizer
         self.num_epochs = num_epochs
@@ -116,6 +122,8 @@ class Trainer:
         self.checkpointer = checkpointer or Checkpointer()
         self.moving_average = moving_average
         self.callbacks = callbacks or []
+        self.on_nan = on_nan
+        self.auto_batch_size = auto_batch_size
 
     @classmethod
     def config_faults(cls, values: dict[str, Any]) -> Iterator[tuple[str, str]]:
