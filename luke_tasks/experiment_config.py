@@ -269,6 +269,9 @@ def _distributed_faults(trainer: Spec[Any], distributed: Any) -> Iterator[Fault]
         yield Fault("trainer.moving_average", 'does not go with distributed.strategy "fsdp"; remove it, or use "ddp"')
     if trainer.values.get("compile") is True:
         yield Fault("trainer.compile", 'does not go with distributed.strategy "fsdp"; remove it, or use "ddp"')
+    if trainer.values.get("auto_batch_size") is True:
+        yield Fault("trainer.auto_batch_size", 'does not go with distributed.strategy "fsdp", for it tries the whole '
+                                               'model; remove it, or use "ddp"')  # fmt: skip
     if _is_fp16(trainer):
         yield Fault("trainer.precision", '"fp16" does not go with distributed.strategy "fsdp"; use "bf16" or "fp32"')
 

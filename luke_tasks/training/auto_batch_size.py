@@ -17,7 +17,6 @@ from luke_tasks.data.loader import DataLoader, Sizes, collate
 from luke_tasks.errors import TrainingError
 from luke_tasks.heads.head import Model
 from luke_tasks.training.checkpoint import random_states, restore_random_states
-from luke_tasks.training.devices import choose_device
 from luke_tasks.training.optimization import trainable
 from luke_tasks.training.step_faults import explained_memory, is_out_of_memory
 from luke_tasks.training.trainer import Trainer, TrainingData
@@ -26,7 +25,7 @@ logger = logging.getLogger(__name__)
 _STATES_PER_WEIGHT = 2  # AdamW's; they come with the first step only
 
 
-def fitting_halvings(trainer: Trainer, model: Model, data: TrainingData, *, seed: int) -> int:
+def fitting_halvings(trainer: Trainer, model: Model, data: TrainingData, *, seed: int, device: torch.device) -> int:
     """How many times the batches must be halved for the largest of them to fit into memory.
 
     Each try is a forward and backward pass whose effect is undone: no weight changes, and no random number is used up.
@@ -36,7 +35,7 @@ def fitting_halvings(trainer: Trainer, model: Model, data: TrainingData, *, seed
     """
     before = random_states()
     was_training = model.training
-    model.to(choose_device(trainer.cuda_device)).train()
+    model.to(device).train()
     halvings = 0
     try:
         while True:

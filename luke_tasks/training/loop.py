@@ -26,17 +26,20 @@ from luke_tasks.errors import Interrupted, TrainingError
 from luke_tasks.files import write_json
 from luke_tasks.heads.head import Model
 from luke_tasks.training.archive import BEST_WEIGHTS_NAME
+from luke_tasks.training.auto_batch_size import fitting_halvings, halved
 from luke_tasks.training.callbacks.callback import Callbacks
 from luke_tasks.training.callbacks.progress import ProgressLine
-from luke_tasks.training.checkpoint import TrainState, checkpoints, random_states, write_weights
+from luke_tasks.training.checkpoint import TrainState, checkpoints, random_states, read_state, write_weights
 from luke_tasks.training.devices import peak_memory_mb
 from luke_tasks.training.evaluation import Runner, evaluate
 from luke_tasks.training.interrupts import Interrupts, interrupts
-from luke_tasks.training.learner import Learner
+from luke_tasks.training.learner import Learner, Step
 from luke_tasks.training.processes import ALONE, Processes
 from luke_tasks.training.recovery import check_step_size, newest_checkpoint, restore_randomness
 from luke_tasks.training.sharding import whole_weights
+from luke_tasks.training.step_faults import MOST_SKIPPED_IN_A_ROW, example_names
 from luke_tasks.training.trainer import Trainer, TrainingData
+from luke_tasks.training.write_faults import last_checkpoint
 
 logger = logging.getLogger(__name__)
 
@@ -68,23 +71,37 @@ def train(
     Returns:
         The metrics of the run, as `metrics.json` holds them.
     Raises:
-        Interrupted: the user stopped it; the state is saved.
-        TrainingError: the loss is no longer a number.
+        Interrupted: a signal stopped it; the state is saved.
+        TrainingError: the loss is no longer a number, or memory is not enough.
+        OSError: the system refuses to write; the checkpoints that are there stay.
     """
+    halvings = 0
+    if trainer.auto_batch_size:
+        before = checkpoints(run_dir) if recover else []
+        halvings = (read_state(before[-1]).batch_halvings if before
+                    else fitting_halvings(trainer, model, data, seed=seed, device=device))  # fmt: skip
+        halvings = max(int(found) for (found,) in processes.exchange([halvings]))
+        trainer, data = halved(trainer, data, halvings)
     step_log = run_dir / "steps.jsonl"
     found = newest_checkpoint(run_dir, step_log, model, len(data.features), processes) if recover else None
     state, saved = found or (TrainState(num_windows=len(data.features)), None)
     run = _Run(trainer, data, run_dir, seed, plain_progress, processes, state)
+    run.state.batch_halvings = halvings
     run.learner = Learner(trainer, model, device, run.total_steps, processes, is_sharded)
     if saved is not None:
         run.learner.load_state_dict(saved)
         restore_randomness(saved["random"], processes)
     run.report_batches()
     run.callbacks.call("on_start", run_dir, config or {})
-    with interrupts() as interrupted:
-        while not run.state.finished:
-            run.train_epoch(interrupted)
-            run.finish_epoch(interrupted)
+    try:
+        with interrupts() as interrupted:
+            while not run.state.finished:
+                run.train_epoch(interrupted)
+                run.finish_epoch(interrupted)
+        run.agreed(interrupted)
+    except Exception:
+        run.callbacks.call("on_stop")
+        raise
     metrics = run.state.last_metrics
     run.callbacks.call("on_end", metrics)
     return metrics
@@ -148,11 +165,11 @@ class _Run:
         ):
             for group in self._groups():
                 before = state.batches_done
-                self._log_step(log, *self._step(group))
+                self._step(group, log)
                 words = sum(data.features[index].num_words for rows in group for index in rows)
                 self.epoch_words += words
-                advance(words, state.loss_sum / state.batches_done)
-                if self._agreed(interrupted, trainer.checkpointer.is_due(before, state.batches_done)):
+                advance(words, self._mean_loss())
+                if self.agreed(interrupted, trainer.checkpointer.is_due(before, state.batches_done)):
                     self.save()
         self.epoch_seconds = time.monotonic() - began
 
@@ -165,40 +182,62 @@ class _Run:
         for start in range(self.state.batches_done, len(order), self.step_size):
             yield order[start : start + self.step_size]
 
-    def _step(self, group: list[list[int]]) -> tuple[float, float]:
-        """One optimizer step. Gives the mean of the batches' losses, and the learning rate it used."""
-        data = self.data
+    def _step(self, group: list[list[int]], log: TextIO) -> None:
+        """One optimizer step, logged."""
+        data, state = self.data, self.state
         batches = [
             (collate([data.features[index] for index in rows], pad_id=data.pad_id, labels=data.labels), counts)
             for rows, counts in self.processes.share(group)
         ]
-        losses, lr = self.learner.step(batches, len(group))
-        self.state.step += 1
-        self.state.batches_done += len(group)
-        self.state.loss_sum += sum(losses)
-        return sum(losses) / len(group), lr
+        step = self.learner.step(batches, len(group))
+        if step.fault is not None:
+            self._note_fault(step, group)
+        state.step += 1
+        state.batches_done += len(group)
+        values = {"loss": step.loss_sum / len(group), "lr": step.lr}
+        line: dict[str, Any] = {"epoch": state.epoch, "step": state.step, **values}
+        if step.fault is not None:
+            line = {**line, "loss": None, "skipped": step.fault}
+        else:
+            state.skipped_in_a_row = 0
+            state.loss_sum += step.loss_sum
+        log.write(json.dumps(line) + "\n")
+        self.callbacks.call("on_step", state.step, values)
 
-    def _agreed(self, interrupted: Interrupts, is_due: bool = False) -> bool:
+    def _note_fault(self, step: Step, group: list[list[int]]) -> None:
+        """Count a step whose loss or gradients were no numbers. Raises TrainingError when the run must stop."""
+        state = self.state
+        state.skipped_steps += 1
+        state.skipped_batches += len(group)
+        state.skipped_in_a_row += 1
+        skips = self.trainer.on_nan == "skip"
+        if skips and state.skipped_in_a_row < min(MOST_SKIPPED_IN_A_ROW, self._steps_of_epoch()):
+            return
+        again = f", the last of {state.skipped_in_a_row} such steps in a row" if skips else ""
+        skip = "" if skips else ', or trainer.on_nan "skip" to leave such steps out'
+        raise TrainingError(
+            f"epoch {state.epoch + 1}, step {state.step + 1}: {step.fault}{again}; try a lower learning rate "
+            f"(now {step.lr:g}), trainer.grad_norm, precision fp32{skip}; examples of this step: "
+            f"{example_names([self.data.features[index] for rows in group for index in rows])}; "
+            f"{last_checkpoint(self.run_dir)}"
+        )
+
+    def _mean_loss(self) -> float:
+        """Of the epoch's batches so far, without those of skipped steps."""
+        return self.state.loss_sum / max(self.state.batches_done - self.state.skipped_batches, 1)
+
+    def _steps_of_epoch(self) -> int:
+        return math.ceil(self.num_batches[self.state.epoch] / self.step_size)
+
+    def agreed(self, interrupted: Interrupts, is_due: bool = False) -> bool:
         """Stop when any process is asked to. Gives whether a checkpoint is due, as rank 0 sees it."""
         orphaned = signal.SIGTERM if self.processes.is_orphan else 0
         said = self.processes.exchange([interrupted.signum or orphaned, is_due])
         asked = max(int(signum) for signum, _ in said)
         if asked:
             interrupted.note(asked)
-            self._stop(interrupted)
+            self.stop(interrupted)
         return bool(said[0][1])
-
-    def _log_step(self, log: TextIO, loss: float, lr: float) -> None:
-        values = {"loss": loss, "lr": lr}
-        log.write(json.dumps({"epoch": self.state.epoch, "step": self.state.step, **values}) + "\n")
-        self.callbacks.call("on_step", self.state.step, values)
-        if not math.isfinite(loss):
-            saved = checkpoints(self.run_dir)
-            last = f"the last checkpoint is {saved[-1]}" if saved else "there is no checkpoint yet"
-            raise TrainingError(
-                f"epoch {self.state.epoch + 1}, step {self.state.step}: the loss is {loss}; try a lower learning rate "
-                f"(now {lr:g}), trainer.grad_norm, or precision fp32; {last}"
-            )
 
     # -- between epochs ---------------------------------------------------------------------------------------------
 
@@ -223,6 +262,7 @@ class _Run:
             state.finished = True
         state.last_metrics = metrics
         state.epoch, state.batches_done, state.loss_sum = state.epoch + 1, 0, 0.0
+        state.skipped_steps = state.skipped_batches = 0
         self.save()
 
     def _validate(self, interrupted: Interrupts) -> dict[str, float]:
@@ -238,7 +278,7 @@ class _Run:
 
             def after_batch(num_windows: int) -> None:
                 advance()
-                self._agreed(interrupted)
+                self.agreed(interrupted)
 
             runner.after_batch = after_batch
             return evaluate(runner, data.validation_examples, data.validation_features).scores
@@ -264,7 +304,7 @@ class _Run:
             if new is None:
                 raise TrainingError(f"trainer.validation_metric: {metric[1:]!r} is not among the scores of this "
                                     f"validation: {', '.join(scores)}")  # fmt: skip
-            if best is not None and not sign * new > sign * best:
+            if best is not None and not math.isnan(best) and not sign * new > sign * best:
                 state.epochs_without_gain += 1
                 return False
         state.best_epoch, state.best_scores, state.epochs_without_gain = state.epoch, scores, 0
@@ -279,7 +319,8 @@ class _Run:
             "training_worker_0_memory_MB": peak_memory_mb(),
             "training_duration": str(timedelta(seconds=self._elapsed())),
             "epoch": state.epoch,
-            "training_loss": state.loss_sum / max(state.batches_done, 1),
+            "training_loss": self._mean_loss(),
+            **({"skipped_steps": state.skipped_steps} if self.trainer.on_nan == "skip" else {}),
             **{f"validation_{name}": value for name, value in scores.items()},
             **{f"best_validation_{name}": value for name, value in state.best_scores.items()},
         }
@@ -291,6 +332,9 @@ class _Run:
         speed = f"{self.epoch_words / max(self.epoch_seconds, 1e-9):,.0f} words/s" if self.epoch_words else "recovered"
         title = f"epoch {self.state.epoch + 1}/{self.trainer.num_epochs}"
         logger.info("%s: %s%s; %s", title, ", ".join(parts), mark, speed)
+        if self.state.skipped_steps:
+            logger.warning("%s: %d of %d steps skipped, for their loss or gradients were no numbers", title,
+                            self.state.skipped_steps, self._steps_of_epoch())  # fmt: skip
 
     # -- state ------------------------------------------------------------------------------------------------------
 
@@ -302,12 +346,16 @@ class _Run:
             state = replace(self.state, seconds=self._elapsed())
             self.trainer.checkpointer.save(self.run_dir, state, weights, {**training, "random": random})
 
-    def _stop(self, interrupted: Interrupts) -> NoReturn:
+    def stop(self, interrupted: Interrupts) -> NoReturn:
+        """Save the state and raise Interrupted."""
         self.save()
         self.processes.exchange([])  # the first process to end has the launcher end the others: not while one writes
+        where = f"in epoch {self.state.epoch + 1} after step {self.state.step}"
+        if self.state.finished:
+            where = "after the last epoch; what is left is the archive"
         raise Interrupted(
-            f"interrupted in epoch {self.state.epoch + 1} after step {self.state.step}; the state is saved in "
-            f"{self.run_dir}; go on with the same command and -r (in place of -f)",
+            f"interrupted {where}; the state is saved in {self.run_dir}; go on with the same command and -r "
+            "(in place of -f)",
             128 + interrupted.signum,
         )
 

@@ -91,9 +91,9 @@ class Processes:
         """
         if not self.are_many or self._store is not None:
             return
-        import torch
         import torch.distributed as dist
 
+        stores: Any = dist  # torch does not list its stores among what it exports
         if not dist.is_available():
             raise DeviceError("this build of torch has no torch.distributed: training runs in one process here")
         timeout = timedelta(seconds=timeout_seconds)
@@ -101,9 +101,7 @@ class Processes:
         backend = "gloo" if device_type == "cpu" else "cpu:gloo,cuda:nccl"
         with self.losses_explained():
             dist.init_process_group(backend, timeout=timeout)
-            self._store = torch.distributed.TCPStore(
-                os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), is_master=False
-            )
+            self._store = stores.TCPStore(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), is_master=False)
 
     def leave(self) -> None:
         """Part from the others, when all is done."""

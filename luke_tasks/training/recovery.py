@@ -14,6 +14,7 @@ from luke_tasks.training.checkpoint import (
     checkpoints,
     clean_partial,
     load_checkpoint,
+    restore_best,
     restore_random_states,
 )
 from luke_tasks.training.processes import Processes
@@ -39,6 +40,8 @@ def newest_checkpoint(
         clean_partial(run_dir)
         found = checkpoints(run_dir)
         name = found[-1].name if found else None
+        if found:
+            restore_best(found[-1], run_dir)
     name = processes.broadcast(name)
     if name is None:
         _cut_step_log(step_log, 0, processes)

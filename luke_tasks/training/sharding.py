@@ -7,6 +7,7 @@ whoever wrote it.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -27,6 +28,7 @@ def shard(model: Model, device: torch.device, world_size: int) -> None:
     from torch.distributed.fsdp import fully_shard
 
     _see_into_head_output()
+    warnings.filterwarnings("ignore", "FSDP2-wrapped module .* returned a view")  # nothing here writes into logits
     mesh = init_device_mesh(device.type, (world_size,))
     for layer in _layers(model.encoder):
         fully_shard(layer, mesh=mesh)

@@ -40,9 +40,9 @@ def scalar(value: Tensor) -> float:
     return float(value.full_tensor() if hasattr(value, "full_tensor") else value)
 
 
-def example_names(batches: Sequence[Batch]) -> str:
-    """The examples of some batches, as a message names them: `file:line`, or their ids."""
-    names = dict.fromkeys(_name(feature) for batch in batches for feature in batch.features)
+def example_names(features: Sequence[Any]) -> str:
+    """The examples of some windows, as a message names them: `file:line`, or their ids."""
+    names = dict.fromkeys(map(_name, features))
     return listed(list(names), _MOST_NAMED)
 
 
