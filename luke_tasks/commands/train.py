@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         return _run(args, processes)
     except (LukeTasksError, OSError) as error:
-        if processes.is_reported():
+        if processes.is_reported(error):
             return getattr(error, "exit_status", 1)
         raise
     finally:

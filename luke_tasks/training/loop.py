@@ -94,7 +94,8 @@ def train(
     run.report_batches()
     run.callbacks.call("on_start", run_dir, config or {})
     try:
-        with interrupts() as interrupted:
+        # What is lost is looked for while signals are noted: the launcher asks the rest to end.
+        with interrupts() as interrupted, processes.losses_explained():
             while not run.state.finished:
                 run.train_epoch(interrupted)
                 run.finish_epoch(interrupted)

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from luke_tasks.errors import DeviceError, LukeTasksError, TrainingError
+from luke_tasks.errors import DeviceError, Interrupted, LukeTasksError, TrainingError
 
 T = TypeVar("T")
 _OF_A_LAUNCHER = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
@@ -87,7 +87,7 @@ class Processes:
             device_type: of the training, "cpu" or "cuda".
             timeout_seconds: after so long without an answer, the others are taken for lost.
         Raises:
-            TrainingError: they do not come.
+            ProcessLostError: they do not come.
         """
         if not self.are_many or self._store is not None:
             return
@@ -146,67 +146,79 @@ class Processes:
 
     # -- faults -----------------------------------------------------------------------------------------------------
 
-    def is_reported(self) -> bool:
-        """Whether an error is in the user's hands, so that this process need not speak of it; on rank 0 it now is.
+    def is_reported(self, error: Exception) -> bool:
+        """Whether this error is in the user's hands, so that this process need not speak of it; on rank 0 it now is.
 
-        The others wait a while for rank 0, which meets most faults as they do. Its launcher then ends them.
+        The others wait a while for rank 0, which meets most errors as they do. Its launcher then ends them.
         """
         if not self.are_many:
             return False
         signal.signal(signal.SIGTERM, signal.SIG_DFL)  # there is nothing left to save
+        if isinstance(error, ProcessLostError):
+            return not error.is_mine_to_say
+        if self.is_main:
+            if self._store is not None:
+                self._store.set("reported", b"")
+            return False
         end = time.monotonic() + (_NEXT_WORD_SECONDS if self._store is not None else _FIRST_WORD_SECONDS)
-        try:
-            if self.is_main:
-                if self._store is not None:
-                    self._store.set("reported", b"")
-                return False
-            while time.monotonic() < end:
-                if self._store is not None and self._store.check(["reported"]):
-                    return True
-                time.sleep(0.1)
-        except RuntimeError:  # the store has gone, and rank 0 with it
-            pass
-        return False
+        while not isinstance(error, Interrupted) and time.monotonic() < end:  # all agree on an interrupt
+            if self._is_main_done():
+                return True
+            time.sleep(0.1)
+        return isinstance(error, Interrupted)
 
     @contextmanager
     def losses_explained(self) -> Iterator[None]:
         """While processes work together: the loss of one becomes an error that names it.
 
         Raises:
-            TrainingError: for an error of torch.distributed.
+            ProcessLostError: for an error of torch.distributed.
         """
         try:
             yield
         except RuntimeError as error:
             if not self.are_many or not _is_of_the_network(error):
                 raise
-            if self._is_known():
-                raise TrainingError("rank 0 has ended") from error
             reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-            raise TrainingError(f"{self._lost()}; go on from the last checkpoint with the same command and -r (in "
-                                f"place of -f) [{reason}]") from error  # fmt: skip
+            lost, is_mine = self._roll_call()
+            raise ProcessLostError(f"{lost}; go on from the last checkpoint with the same command and -r (in place of "
+                                   f"-f) [{reason}]", is_mine and not self._is_main_done()) from error  # fmt: skip
 
-    def _is_known(self) -> bool:
+    def _is_main_done(self) -> bool:
+        """Whether rank 0 has reported an error."""
         try:
             return self._store is not None and bool(self._store.check(["reported"]))
-        except RuntimeError:
+        except RuntimeError:  # the store has gone: it is with the launcher, or with rank 0
             return False
 
-    def _lost(self) -> str:
-        """Who does not answer, in words."""
+    def _roll_call(self) -> tuple[str, bool]:
+        """Who does not answer, in words, and whether it is for this process to say so: the first that is left."""
         if self._store is None:
-            return f"the {self.world_size} processes could not meet at {os.environ['MASTER_ADDR']}:" \
-                   f"{os.environ['MASTER_PORT']}"  # fmt: skip
+            where = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
+            return f"the {self.world_size} processes could not meet at {where}", True
         try:
             self._store.set(f"here/{self.rank}", b"")
             time.sleep(_ROLL_CALL_SECONDS)
-            missing = [rank for rank in range(self.world_size) if not self._store.check([f"here/{rank}"])]
-        except RuntimeError:  # the store is with the launcher, or with rank 0
-            return f"rank {self.rank} of {self.world_size}: the others cannot be reached any more, rank 0 among them"
+            here = [rank for rank in range(self.world_size) if self._store.check([f"here/{rank}"])]
+        except RuntimeError:
+            return f"rank {self.rank} of {self.world_size}: rank 0 or the launcher cannot be reached any more", True
+        missing = [rank for rank in range(self.world_size) if rank not in here]
         if not missing:
-            return f"rank {self.rank} of {self.world_size}: the processes have lost one another, but each still runs"
+            return f"the {self.world_size} processes have lost one another, though each still runs", self.is_main
         named = f"rank {missing[0]}" if len(missing) == 1 else f"ranks {', '.join(map(str, missing))}"
-        return f"{named} of {self.world_size} ended or cannot be reached any more: the rest cannot go on"
+        return f"{named} of {self.world_size} ended or cannot be reached any more", self.rank == here[0]
+
+
+class ProcessLostError(TrainingError):
+    """Another process has ended, or does not answer.
+
+    Args:
+        is_mine_to_say: whether it is for this process to tell the user.
+    """
+
+    def __init__(self, message: str, is_mine_to_say: bool) -> None:
+        self.is_mine_to_say = is_mine_to_say
+        super().__init__(message)
 
 
 ALONE = Processes()
