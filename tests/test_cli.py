@@ -145,7 +145,7 @@ def test_output_that_no_one_reads() -> None:
 
 def test_a_run_on_several_machines(capsys: pytest.CaptureFixture[str]) -> None:
     assert faults_of(capsys, "base.json", "--node-rank", "1") == [
-        "--node-rank 1: training runs in one process so far; leave it out"
+        "--node-rank 1: goes with distributed.num_nodes in the config; under torchrun, give --node-rank to torchrun"
     ]
 
 

@@ -284,8 +284,21 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
         ],
     ),
     "distributed": (
-        {"distributed": {"cuda_devices": [0, 1]}},
-        ["distributed: training runs in one process so far; remove this key"],
+        {"distributed": {"cuda_devices": [0, 1], "strategy": "fsdp"}, "trainer.cuda_device": 0,
+         "trainer.moving_average": {}, "trainer.compile": True, "trainer.precision": "fp16",
+         "trainer.auto_batch_size": True, "model.encoder.entity_embeddings_on": "cpu"},
+        [
+            'model.encoder.entity_embeddings_on: is "cpu", which goes with one process only; remove this key, and let '
+            'distributed.strategy "fsdp" share the table out',
+            'model.encoder.entity_embeddings_on: is "cpu", where "fp16" cannot scale gradients; use trainer.precision '
+            '"bf16" or "fp32"',
+            "trainer.cuda_device: is 0, while distributed.cuda_devices is [0, 1]; remove one of them",
+            'trainer.moving_average: does not go with distributed.strategy "fsdp"; remove it, or use "ddp"',
+            'trainer.compile: does not go with distributed.strategy "fsdp"; remove it, or use "ddp"',
+            'trainer.auto_batch_size: does not go with distributed.strategy "fsdp", for it tries the whole model; '
+            'remove it, or use "ddp"',
+            'trainer.precision: "fp16" does not go with distributed.strategy "fsdp"; use "bf16" or "fp32"',
+        ],
     ),
     # -- files
     "no such data": (

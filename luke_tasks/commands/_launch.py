@@ -32,7 +32,7 @@ def check_launch(parts: ExperimentConfig, processes: Processes, node_rank: int) 
     distributed = parts.distributed
     starts = distributed is not None and distributed.starts_processes and not processes.launched
     nodes = distributed.num_nodes if distributed is not None and not processes.launched else 1
-    if not 0 <= node_rank < nodes:
+    if not 0 <= node_rank < nodes and _OURS not in os.environ:
         expected = f"distributed.num_nodes is {nodes}: expected 0 to {nodes - 1}" if nodes > 1 else (
             "goes with distributed.num_nodes in the config; under torchrun, give --node-rank to torchrun"
         )  # fmt: skip

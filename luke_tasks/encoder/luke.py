@@ -179,8 +179,17 @@ class Layer(nn.Module):
         self.attention = AttentionBlock(config, attention)
         self.intermediate = Intermediate(config)
         self.output = Residual(config, in_size=config.intermediate_size)
+        self.checkpoint_gradients = False
 
     def forward(self, hidden: Tensor, layout: Layout) -> Tensor:
+        if self.checkpoint_gradients and self.training:
+            # In here and not around the layer, whose hooks (FSDP2's) are to run once. The second time draws the same
+            # masks: their seeds come from torch's generator, which is set back.
+            again: Tensor = checkpoint(self._run, hidden, layout, use_reentrant=False)
+            return again
+        return self._run(hidden, layout)
+
+    def _run(self, hidden: Tensor, layout: Layout) -> Tensor:
         hidden = self.attention(hidden, layout)
         wide, activation = self.intermediate(hidden)
         return self.output(wide, hidden, activation)  # (R, D)
@@ -192,15 +201,10 @@ class Layers(nn.Module):
     def __init__(self, config: LukeConfig, attention: AttentionChoice) -> None:
         super().__init__()
         self.layer = nn.ModuleList([Layer(config, attention) for _ in range(config.num_hidden_layers)])
-        self.checkpoint_gradients = False
 
     def forward(self, hidden: Tensor, layout: Layout) -> Tensor:
         for layer in self.layer:
-            if self.checkpoint_gradients and self.training:
-                # The second time draws the same masks: their seeds come from torch's generator, which is set back.
-                hidden = checkpoint(layer, hidden, layout, use_reentrant=False)
-            else:
-                hidden = layer(hidden, layout)
+            hidden = layer(hidden, layout)
         return hidden  # (R, D)
 
 
@@ -319,7 +323,9 @@ class LukeEncoder(Encoder):
         return output
 
     def checkpoint_gradients(self) -> None:
-        self.encoder.checkpoint_gradients = True
+        for layer in self.encoder.layer:
+            assert isinstance(layer, Layer)
+            layer.checkpoint_gradients = True
 
     def embedding_tables(self) -> EmbeddingTables:
         words, entities = self.embeddings.word_embeddings, self.entity_embeddings.entity_embeddings

@@ -116,7 +116,8 @@ class TransformerEncoder(Encoder):
         if not self.model.supports_gradient_checkpointing:
             name = type(self.model).__name__
             raise ConfigError([Fault("trainer.gradient_checkpointing", f"{name} cannot; remove this key")])
-        self.model.gradient_checkpointing_enable({"use_reentrant": False})
+        self.model.config.use_cache = False  # which is for decoders; a warning says that the two do not go together
+        self.model.activation_checkpointing_enable({"use_reentrant": False})
 
     def embedding_tables(self) -> EmbeddingTables:
         weight = self.model.get_input_embeddings().weight

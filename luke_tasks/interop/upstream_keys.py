@@ -125,12 +125,6 @@ def _single_metric(value: Any) -> Any:
     return value[0] if isinstance(value, list) else value
 
 
-def _single_device(value: Any) -> Any:
-    if not isinstance(value, list) or len(value) != 1:
-        raise ValueError(f"expected a list of one device, found {describe(value)}")
-    return value[0]
-
-
 # -- callbacks ------------------------------------------------------------------------------------------------------
 
 _OWN_CALLBACKS = ("console_logger", "track_epoch_callback", "should_validate_callback", "confidence_checks",
@@ -269,8 +263,8 @@ RULES: tuple[Rule, ...] = (
     Rule("trainer.run_confidence_checks", None, "not needed"),
     Rule("trainer.run_sanity_checks", None, "not needed"),
     Rule("trainer.grad_scaling", None, "part of `use_amp`"),
-    Rule("trainer.distributed", None, "training runs in one process so far", only(False)),
-    Rule("trainer.world_size", None, "training runs in one process so far", only(1)),
+    Rule("trainer.distributed", None, "`distributed` stands at the top level", only(False)),
+    Rule("trainer.world_size", None, "`distributed` stands at the top level", only(1)),
     Rule("trainer.callbacks", "trainer.callbacks", "the log and the checks are built in; `wandb` and `tensorboard` "
          "keep what says where to log", _callbacks),
     Rule("trainer.checkpointer.type", None, "there is one", only("default", "simplified")),
@@ -285,7 +279,8 @@ RULES: tuple[Rule, ...] = (
     Rule("trainer.optimizer.amsgrad", None, "not offered", only(False)),
     Rule("trainer.learning_rate_scheduler.warmup_steps", "trainer.learning_rate_scheduler.warmup_steps",
          "here the default is 0", default=100, of="linear_with_warmup"),
-    Rule("distributed.cuda_devices", "trainer.cuda_device", "training runs in one process so far", _single_device),
+    Rule("distributed.ddp_accelerator", None, 'here it is `distributed.strategy`, "ddp" or "fsdp"',
+         only(None, "torch", {"type": "torch"})),
     Rule("batch_weight_key", None, "batches weigh the same", only("")),
     # labels
     Rule("vocabulary.non_padded_namespaces", None, "labels have no padding",

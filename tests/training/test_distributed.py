@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from luke_tasks.training.checkpoint import checkpoints
 from luke_tasks.training.processes import Processes
@@ -80,25 +82,19 @@ def test_only_rank_0_writes_and_talks(runs: dict[str, Path], name: str) -> None:
 
 def test_checkpoints_are_whole(runs: dict[str, Path]) -> None:
     """Weights that were shared out are written together: what one process writes."""
-    import torch
-
+    alone = shapes_of(checkpoints(runs["one"])[-1])
     for name in ("two", "shared"):
         last = checkpoints(runs[name])[-1]
-        with torch.no_grad():
-            from safetensors.torch import load_file
+        assert shapes_of(last) == alone
+        assert len(torch.load(last / "training.pt", weights_only=True)["random"]) == 2
 
-            ours, alone = (
-                load_file(last / "model.safetensors"),
-                load_file(checkpoints(runs["one"])[-1] / "model.safetensors"),
-            )
-        assert {key: value.shape for key, value in ours.items()} == {key: value.shape for key, value in alone.items()}
-        state = torch.load(last / "training.pt", weights_only=True)
-        assert len(state["random"]) == 2
-        expected = torch.load(checkpoints(runs["one"])[-1] / "training.pt", weights_only=True)["optimizer"]["state"]
-        assert state["optimizer"]["state"].keys() == expected.keys()
-        assert all(
-            state["optimizer"]["state"][key]["exp_avg"].shape == expected[key]["exp_avg"].shape for key in expected
-        )
+
+def shapes_of(checkpoint: Path) -> dict[str, Any]:
+    """Of the weights, and of what the optimizer keeps of each."""
+    weights = load_file(checkpoint / "model.safetensors")
+    optimizer = torch.load(checkpoint / "training.pt", weights_only=True)["optimizer"]["state"]
+    kept = {str(number): state["exp_avg"].shape for number, state in optimizer.items()}
+    return {**{name: tensor.shape for name, tensor in weights.items()}, **kept}
 
 
 def cut_back(run_dir: Path, copy: Path) -> Path:
@@ -131,16 +127,14 @@ def test_recovering_in_another_number_of_processes(runs: dict[str, Path], tmp_pa
     output = said(run_dir, 0)
     assert "warning: the run was begun by 2 processes and is now 1's: from here on it is not, bit for bit, " in output
     assert "an optimizer step took" not in output
-    assert [step["loss"] for step in steps(run_dir)] == pytest.approx(
-        [step["loss"] for step in steps(runs["one"])], abs=1e-5
-    )
+    expected = [step["loss"] for step in steps(runs["one"])]
+    assert [step["loss"] for step in steps(run_dir)] == pytest.approx(expected, abs=1e-5)
 
     run_dir = cut_back(runs["one"], tmp_path / "other")
-    assert train_in(
-        2, config, run_dir, "-r", overrides={**OVERRIDES, "trainer.num_gradient_accumulation_steps": 1}
-    ) == [0, 0]
-    hint = "warning: an optimizer step took 4 batches, and now takes 2; trainer.num_gradient_accumulation_steps: 2 keeps it"
-    assert hint in said(run_dir, 0)
+    smaller_step = {**OVERRIDES, "trainer.num_gradient_accumulation_steps": 1}
+    assert train_in(2, config, run_dir, "-r", overrides=smaller_step) == [0, 0]
+    line = "an optimizer step took 4 batches, and now takes 2; trainer.num_gradient_accumulation_steps: 2 keeps it"
+    assert f"warning: {line}" in said(run_dir, 0)
     assert len(steps(run_dir)) == 1 + 2 + 4  # one step of 4 batches, then 3 batches and 7 by twos
 
 
@@ -179,8 +173,8 @@ def faults_of(values: dict[str, Any]) -> list[str]:
         ({"cuda_devices": [0, -1]}, "distributed.cuda_devices: names the CPU (-1) beside GPUs; the processes of a run "
                                     "use one kind of device"),
         ({"cuda_devices": [1, 1]}, "distributed.cuda_devices: names a GPU twice; give each process its own"),
-        ({"cuda_devices": [0], "num_nodes": 2}, "distributed.primary_address: missing; of several machines, the address "
-                                                "of the one with --node-rank 0"),
+        ({"cuda_devices": [0], "num_nodes": 2},
+         "distributed.primary_address: missing; of several machines, the address of the one with --node-rank 0"),
         ({"num_nodes": 2}, "distributed.num_nodes: goes with cuda_devices; under torchrun, it is torchrun that is told "
                            "of the machines"),
         ({"master_port": 1, "primary_port": 2}, "distributed.master_port: is the older name of primary_port, which is "
