@@ -33,6 +33,8 @@ def fitting_halvings(trainer: Trainer, model: Model, data: TrainingData, *, seed
     Raises:
         TrainingError: a batch of one window does not fit.
     """
+    if trainer.gradient_checkpointing:
+        model.encoder.checkpoint_gradients()
     before = random_states()
     was_training = model.training
     model.to(device).train()
