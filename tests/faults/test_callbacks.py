@@ -132,7 +132,8 @@ def test_wandb_with_a_server_that_never_answers(ner_config: Path, tmp_path: Path
         server.bind(("127.0.0.1", 0))
         server.listen()
         code = "import sys; from luke_tasks.training.callbacks.wandb import WandbCallback; " \
-               "WandbCallback.time_limit_seconds = 3.0; from luke_tasks.__main__ import main; sys.exit(main())"  # fmt: skip
+               "WandbCallback.time_limit_seconds = 3.0; " \
+               "from luke_tasks.__main__ import main; sys.exit(main())"  # fmt: skip
         overrides = '{"trainer.num_epochs": 1, "trainer.callbacks": [{"type": "wandb"}]}'
         command = [sys.executable, "-c", code, "train", str(ner_config), "-s", str(tmp_path / "run"), "-o", overrides]
         environment = {**os.environ, "PYTHONPATH": os.getcwd(), "WANDB_API_KEY": "a" * 40, "WANDB_MODE": "online",
