@@ -144,7 +144,7 @@ def at_random(bench: Bench, row: Row, signum: int, times: int, expected: int, ch
             row.failures.append(f"status {ended.status}: {ended.last_line}")
         row.notes[phase_file.read_text(encoding="utf-8").strip()] += 1
         bench.outcome(run, row)
-        print(f"{row.fault}: {row.tried}/{times}", file=sys.stderr)
+        print(f"{row.tried}/{times}: {row}", file=sys.stderr)
     return row
 
 
@@ -161,7 +161,7 @@ def at_operations(bench: Bench, every: int) -> Row:
         bench.outcome(run, row)
         if len(row.failures) > failures:
             row.failures[-1] = f"before `{bench.operations[number - 1]}`: {row.failures[-1]}"
-        print(f"{row.fault}: {number}/{len(bench.operations)}", file=sys.stderr)
+        print(f"{number}/{len(bench.operations)}: {row}", file=sys.stderr)
     row.notes[f"of {len(bench.operations)} in a run; every"] = every
     return row
 

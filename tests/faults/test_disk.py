@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 import os
 import re
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -48,8 +50,16 @@ def test_a_full_disk(largest: int, whole: Run, tmp_path: Path) -> None:
     assert_same_run(run.run_dir, whole.run_dir)
 
 
-def test_lost_rights(whole: Run, tmp_path: Path) -> None:
-    run = Run(whole.config, tmp_path / "run", OVERRIDES)
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that every user may enter, which `tmp_path` is not."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+def test_lost_rights(whole: Run, open_folder: Path) -> None:
+    run = Run(whole.config, open_folder / "run", OVERRIDES)
     user = 65534 if os.geteuid() == 0 else None  # root may write anywhere
     try:
         ended = run.start(setup=functools.partial(setups.drop_rights, run.run_dir, user)).wait()
