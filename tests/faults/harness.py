@@ -58,6 +58,8 @@ class Command:
     def __init__(self, arguments: Sequence[str], folder: Path, setup: Callable[[], None] | None = None) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._out, self._err = folder / "stdout.txt", folder / "stderr.txt"
+        for path in (self._out, self._err):
+            path.touch()  # it may be killed before it opens them
         self._process = _CONTEXT.Process(target=_command, args=(list(arguments), self._out, self._err, setup))
         self._process.start()
         assert self._process.pid is not None
