@@ -48,15 +48,25 @@ def tiny_luke_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def ner_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    folder = tmp_path_factory.mktemp("ner")
+    return write_ner_files(tmp_path_factory.mktemp("ner"))
+
+
+def write_ner_files(folder: Path) -> dict[str, str]:
+    """`ner_files` in a folder of one's own."""
     (folder / "train.txt").write_text(conll(SENTENCES * 4), encoding="utf-8")
     (folder / "valid.txt").write_text(conll(SENTENCES[::-1]), encoding="utf-8")
     return {"train": str(folder / "train.txt"), "valid": str(folder / "valid.txt")}
 
 
-def ner_values(tiny_luke_dir: Path, ner_files: dict[str, str]) -> dict[str, Any]:
-    """A config that trains a tiny LUKE for 2 epochs of 6 steps."""
-    return {
+@pytest.fixture
+def ner_config(tiny_luke_dir: Path, ner_files: dict[str, str], tmp_path: Path) -> Path:
+    """A config file that trains a tiny LUKE for 2 epochs of 6 steps."""
+    return write_ner_config(tmp_path, tiny_luke_dir, ner_files)
+
+
+def write_ner_config(folder: Path, tiny_luke_dir: Path, ner_files: dict[str, str]) -> Path:
+    """`ner_config` in a folder of its own, for fixtures that several tests share."""
+    config: dict[str, Any] = {
         "dataset_reader": {"type": "conll_span", "max_sequence_length": 64, "max_mention_length": 8,
                            "max_entity_length": 20},
         "train_data_path": ner_files["train"],
@@ -75,11 +85,6 @@ def ner_values(tiny_luke_dir: Path, ner_files: dict[str, str]) -> dict[str, Any]
             "validation_metric": "+f1",
         },
     }  # fmt: skip
-
-
-@pytest.fixture
-def ner_config(tiny_luke_dir: Path, ner_files: dict[str, str], tmp_path: Path) -> Path:
-    """A file with `ner_values`."""
-    path = tmp_path / "config.json"
-    path.write_text(json.dumps(ner_values(tiny_luke_dir, ner_files)), encoding="utf-8")
+    path = folder / "config.json"
+    path.write_text(json.dumps(config), encoding="utf-8")
     return path

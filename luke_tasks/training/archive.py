@@ -26,6 +26,7 @@ from typing import Any
 
 from luke_tasks.errors import ArchiveError
 from luke_tasks.files import replacing
+from luke_tasks.training.run_lock import LOCK_NAME
 
 ARCHIVE_NAME = "model.tar.gz"
 WEIGHTS_NAME = "weights.safetensors"
@@ -129,7 +130,8 @@ def _with_room(members: Iterable[tarfile.TarInfo], path: Path, directory: Path) 
 
 def _check_parts(path: Path, directory: Path, weights: str) -> None:
     missing = [part for part in (*_PARTS, weights) if not (directory / part).exists()]
-    if missing and weights == BEST_WEIGHTS_NAME and (directory / "out.log").exists():
+    has_begun = any((directory / name).exists() for name in ("out.log", LOCK_NAME))
+    if missing and weights == BEST_WEIGHTS_NAME and has_begun:
         raise ArchiveError(f"{path}: a run with no finished epoch yet (it has no {', '.join(missing)}); "
                            "finish it with `allennlp train ... --recover`")  # fmt: skip
     if missing:

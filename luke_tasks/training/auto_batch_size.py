@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from luke_tasks.data.batch import Batch
-from luke_tasks.data.loader import DataLoader, Sizes, collate
+from luke_tasks.data.loader import DataLoader, Sizes, collate, evaluation_order
 from luke_tasks.errors import TrainingError
 from luke_tasks.heads.head import Model
 from luke_tasks.training.checkpoint import random_states, restore_random_states
@@ -26,13 +26,16 @@ _STATES_PER_WEIGHT = 2  # AdamW's; they come with the first step only
 
 
 def fitting_halvings(trainer: Trainer, model: Model, data: TrainingData, *, seed: int, device: torch.device) -> int:
-    """How many times the batches must be halved for the largest of them to fit into memory.
+    """How many times the batches must be halved for the largest of them to fit into memory, those of validation, too.
 
     Each try is a forward and backward pass whose effect is undone: no weight changes, and no random number is used up.
+    Of validation, it is a forward pass.
 
     Raises:
         TrainingError: a batch of one window does not fit.
     """
+    if trainer.gradient_checkpointing:
+        model.encoder.checkpoint_gradients()
     before = random_states()
     was_training = model.training
     model.to(device).train()
@@ -68,7 +71,10 @@ def halved(trainer: Trainer, data: TrainingData, halvings: int) -> tuple[Trainer
     loader = copy.copy(data.loader)
     loader.batch_size = _halved(loader.batch_size, halvings)
     loader.max_tokens = _halved(loader.max_tokens, halvings)
-    return trainer, replace(data, loader=loader)
+    return trainer, replace(
+        data, loader=loader, validation_batch_size=_halved(data.validation_batch_size, halvings),
+        validation_max_tokens=_halved(data.validation_max_tokens, halvings),
+    )  # fmt: skip
 
 
 def _halved(limit: int | None, halvings: int) -> int | None:
@@ -83,7 +89,7 @@ def _limit(loader: DataLoader) -> int:
 
 def _refusal(trainer: Trainer, model: Model, data: TrainingData, seed: int) -> TrainingError | None:
     """Run the largest batches; the error if memory is not enough."""
-    for batch in _largest_batches(data, seed):
+    for batch in (*_largest_batches(data, seed), *_largest_validation_batches(data)):
         error = _try(trainer, model, batch)
         model.zero_grad(set_to_none=True)
         gc.collect()  # what the failed pass held
@@ -106,7 +112,16 @@ def _largest_batches(data: TrainingData, seed: int) -> Iterator[Batch]:
         yield collate([data.features[row] for row in rows], pad_id=data.pad_id, labels=data.labels)
 
 
+def _largest_validation_batches(data: TrainingData) -> Iterator[Batch]:
+    """The first, which has the longest windows, and the one with most places."""
+    sizes = Sizes.of(data.validation_features)
+    order = evaluation_order(sizes, batch_size=data.validation_batch_size, max_tokens=data.validation_max_tokens)
+    for rows in (order[0], max(order, key=lambda rows: int(sizes.cost[rows].sum()))) if order else ():
+        yield collate([data.validation_features[row] for row in rows], pad_id=data.pad_id, labels=None)
+
+
 def _try(trainer: Trainer, model: Model, batch: Batch) -> TrainingError | None:
+    """With labels, a forward and backward pass; without, a forward pass as in evaluation."""
     device = next(model.parameters()).device
     kinds = {"bf16": torch.bfloat16, "fp16": torch.float16}
     context = (torch.autocast(device.type, kinds[trainer.precision]) if trainer.precision in kinds
@@ -115,8 +130,13 @@ def _try(trainer: Trainer, model: Model, batch: Batch) -> TrainingError | None:
         copies = _STATES_PER_WEIGHT + (trainer.moving_average is not None)
         held = [torch.empty_like(weight) for weight in trainable(model) for _ in range(copies)]
         with context:
-            loss = model(batch.to(device)).loss
-        loss.backward()
+            if batch.labels is None:
+                with torch.inference_mode():
+                    model(batch.to(device))
+            else:
+                loss = model(batch.to(device)).loss
+        if batch.labels is not None:
+            loss.backward()
         del held
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):

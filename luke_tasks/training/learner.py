@@ -5,6 +5,7 @@ Devices, mixed precision and several processes (DDP) go through Hugging Face Acc
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -94,7 +95,10 @@ class Learner:
         except (RuntimeError, MemoryError) as error:
             raise explained_memory(error, batch) from None
         if self.scheduler is not None:
-            self.scheduler.step()
+            with warnings.catch_warnings():
+                if fault is not None:  # when the very first step is left out, torch takes it for a mistake
+                    warnings.simplefilter("ignore", UserWarning)
+                self.scheduler.step()
         self.optimizer.zero_grad()
         if self.averaged is not None and fault is None:
             self.averaged.update_parameters(self.model)

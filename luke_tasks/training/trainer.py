@@ -81,8 +81,9 @@ class Trainer:
         checkpointer, moving_average, callbacks: see there.
         on_nan: when the loss or the gradients of a step are no finite numbers: stop (`raise`), or leave the weights as
             they are and go on (`skip`); after 100 such steps in a row, or an epoch of nothing else, it stops, too.
-        auto_batch_size: before the first step, halve `data_loader.batch_size` (and `max_tokens`) until the largest
-            batch fits into memory, and double `num_gradient_accumulation_steps` as often: a step keeps its examples.
+        auto_batch_size: before the first step, halve `batch_size` (and `max_tokens`) of both data loaders until the
+            largest batch fits into memory, and double `num_gradient_accumulation_steps` as often: a step keeps its
+            examples.
     """
 
     def __init__(

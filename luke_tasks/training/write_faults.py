@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +22,7 @@ def explained_writes(run_dir: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if not run_dir.is_dir():
+        if not os.path.lexists(run_dir):
             raise TrainingError(f"{run_dir}: the run's directory has gone, with all it held; start the run again, and "
                                 "let nothing remove it meanwhile") from None  # fmt: skip
         what = f"{error.filename or run_dir}: {error.strerror or error}"
@@ -31,6 +32,8 @@ def explained_writes(run_dir: Path) -> Iterator[None]:
 
 def last_checkpoint(run_dir: Path) -> str:
     """What a message says of the newest checkpoint."""
+    if not os.access(run_dir, os.R_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
+        return "its checkpoints cannot be seen now"
     saved = checkpoints(run_dir)
     return f"the last checkpoint is {saved[-1]}" if saved else "there is no checkpoint yet"
 

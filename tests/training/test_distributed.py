@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 
 from luke_tasks.training.checkpoint import checkpoints
 from luke_tasks.training.processes import Processes
+from tests.conftest import write_ner_config
 from tests.training.runs import assert_same_weights, metrics, steps
 from tests.training.workers import said, train_in, used
 
@@ -31,12 +32,11 @@ SHAPES = {  # processes, batches for a step in each
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory, tiny_luke_dir: Path, ner_files: dict[str, str]) -> dict[str, Path]:
     """Name → a run of that shape; beside it is its config."""
-    from tests.conftest import ner_values
-
     folder = tmp_path_factory.mktemp("runs")
-    config = folder / "config.json"
-    values = {**ner_values(tiny_luke_dir, ner_files), "test_data_path": ner_files["valid"], "evaluate_on_test": True}
-    config.write_text(json.dumps(values), encoding="utf-8")
+    config = write_ner_config(folder, tiny_luke_dir, ner_files)
+    values = json.loads(config.read_text(encoding="utf-8"))
+    tested = {**values, "test_data_path": ner_files["valid"], "evaluate_on_test": True}
+    config.write_text(json.dumps(tested), encoding="utf-8")
     for name, (processes, accumulated, more) in SHAPES.items():
         overrides = {**OVERRIDES, "trainer.num_gradient_accumulation_steps": accumulated, **more}
         assert train_in(processes, config, folder / name, overrides=overrides) == [0] * processes, said(
