@@ -86,6 +86,12 @@ class ExportError(LukeTasksError):
     exit_status = 1
 
 
+class PredictionError(LukeTasksError):
+    """Prediction over many files cannot go on: the work failed, not the request."""
+
+    exit_status = 1
+
+
 class Interrupted(LukeTasksError):
     """The user stopped the run; its state is saved."""
 
