@@ -144,7 +144,7 @@ def _check(
         raise LukeTasksError(f"lines per shard: expected a positive number, found {lines_per_shard}")
     if retries < 0:
         raise LukeTasksError(f"retries: expected 0 or more, found {retries}")
-    present = next(path for path in (output_dir, *output_dir.absolute().parents) if path.exists())
+    present = next(path for path in (output_dir, *output_dir.parents) if path.exists())
     if not present.is_dir():
         raise LukeTasksError(f"{output_dir}: cannot be a folder of predictions, for {present} is a file")
     if ray is None:

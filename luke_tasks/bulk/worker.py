@@ -9,6 +9,8 @@ import json
 import os
 import socket
 import time
+from collections import deque
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -97,6 +99,7 @@ class Worker:
                 return Outcome(shard, error=str(error), exit_status=0 if self._predictor else error.exit_status)
             except Exception as error:  # of the system, of torch, of a user's package
                 failure = _shown(error)
+        shard.tries.unlink(missing_ok=True)
         number = job.retries + 1
         if failure:
             message = f"{failure} (tried {number} times)" if number > 1 else failure
@@ -121,23 +124,34 @@ class Worker:
         with replacing(Path(shard.output)) as partial:
             with partial.open("w", encoding="utf-8") as out:
                 at_once = max(_OF_A_FILE, self.job.batch_size or 0)
-                for _, prediction in predictor.predict_examples(self._examples(shard), at_once=at_once):
-                    out.write(json.dumps(prediction.to_json(), ensure_ascii=False) + "\n")
+                places: deque[str] = deque()  # of the examples that are read and not answered yet
+                for _, prediction in predictor.predict_examples(self._examples(shard, places), at_once=at_once):
+                    # A user's own head may give no id.
+                    record = {"id": places.popleft(), **prediction.to_json()}
+                    out.write(json.dumps(record, ensure_ascii=False) + "\n")
                     records += 1
             shard.check_unchanged()
         write_manifest(shard, self.job.made_by, records)
         shard.tries.unlink()
         return Outcome(shard, records, time.perf_counter() - begun, dropped=dict(reader.dropped))
 
-    def _examples(self, shard: Shard) -> Any:
+    def _examples(self, shard: Shard, places: deque[str]) -> Iterator[Any]:
+        """The examples of a shard; where each stands is added to `places`."""
         from luke_tasks.readers.raw_lines import parse_lines
 
         assert self._predictor is not None
         reader = self._predictor.reader
-        if not self.job.use_dataset_reader:
-            return parse_lines(reader, shard.lines(), shard.name, shard.first_line)
-        # By the name it was given, which is in ids and messages; on another node, only its full path may lead there.
-        return reader.read(shard.name if Path(shard.name).exists() else shard.path)
+        if self.job.use_dataset_reader:
+            # By its own name, which is in ids and messages; on another node perhaps only its full path leads there.
+            name = shard.name if Path(shard.name).exists() else shard.path
+            for number, example in enumerate(reader.read(name), start=1):
+                places.append(f"{shard.name}: record {number}")
+                yield example
+            return
+        for number, line in enumerate(shard.lines(), start=shard.first_line):
+            for example in parse_lines(reader, [line], shard.name, number):
+                places.append(f"{shard.name}:{number}")
+                yield example
 
     def _load(self) -> Predictor:
         from luke_tasks.predictor import Predictor

@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     bulk.add_argument("--ray", action="store_true", default=None,
                       help="share the work out with Ray (pip install 'luke-tasks[ray]')")  # fmt: skip
     bulk.add_argument("--ray-address", metavar="ADDRESS",
-                      help="the Ray cluster, as auto or ray://HEAD:10001; ARCHIVE, the inputs and DIR must have the same "
+                      help="the Ray cluster, as auto or ray://HEAD:10001; ARCHIVE, inputs and DIR must have the same "
                            "paths on all its nodes (default: RAY_ADDRESS, or else this machine alone)")  # fmt: skip
     bulk.add_argument("--workers", type=int, metavar="N",
                       help="processes with a model (default: one a GPU, or one a CPU where there is none)")  # fmt: skip
