@@ -111,9 +111,8 @@ def _cluster(options: RayOptions) -> Iterator[Any]:
     """The `ray` module, connected; a connection made here ends with the block."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # the coming default, of which Ray warns
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # or Ray warns of how Ray Data starts its actors
     address = options.address or os.environ.get("RAY_ADDRESS") or "local"
-    if address == "local":
-        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     try:
         import ray
         import ray.data
@@ -129,7 +128,8 @@ def _cluster(options: RayOptions) -> Iterator[Any]:
         if options.workers:
             mine["num_cpus"] = options.workers * options.cpus_per_worker
     try:
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **mine)
+        with _no_stderr():
+            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **mine)
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
         reason = str(error).strip().partition("\n")[0]
         what = (
@@ -140,6 +140,20 @@ def _cluster(options: RayOptions) -> Iterator[Any]:
         yield ray
     finally:
         ray.shutdown()
+
+
+@contextmanager
+def _no_stderr() -> Iterator[None]:
+    """Drop what native code writes to standard error: Ray's says that it found its log level."""
+    saved = os.dup(2)
+    null = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(null, 2)
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(null)
 
 
 @contextmanager

@@ -59,6 +59,14 @@ class Shard:
         """The file in which a worker notes that it begins, and that its model is loaded."""
         return Path(f"{self.output}.tries")
 
+    def clean_up(self) -> None:
+        """Delete what tries left that came to nothing."""
+        self.tries.unlink(missing_ok=True)
+        output = Path(self.output)
+        for path in output.parent.glob(f"{glob.escape(output.name)}.*"):
+            if is_partial(path) and path.is_file():
+                path.unlink()
+
     def lines(self) -> Iterator[bytes]:
         """Its lines, read as they are asked for."""
         with open(self.path, "rb") as file:

@@ -95,11 +95,11 @@ class Worker:
                     break
                 return self._try(shard)
             except LukeTasksError as error:
-                shard.tries.unlink(missing_ok=True)
+                shard.clean_up()
                 return Outcome(shard, error=str(error), exit_status=0 if self._predictor else error.exit_status)
             except Exception as error:  # of the system, of torch, of a user's package
                 failure = _shown(error)
-        shard.tries.unlink(missing_ok=True)
+        shard.clean_up()
         number = job.retries + 1
         if failure:
             message = f"{failure} (tried {number} times)" if number > 1 else failure

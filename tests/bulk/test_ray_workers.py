@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import logging
 import os
 from collections.abc import Iterator
@@ -11,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from luke_tasks.bulk import RayOptions, predict_files
 from tests.bulk.conftest import alike, lines, plain, predict, read
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is not installed")
@@ -84,12 +82,3 @@ def test_an_archive_that_cannot_be_loaded(archive: str, tmp_path: Path, capsys: 
     *_, error = capsys.readouterr().err.splitlines()
     assert error.startswith(f"{broken}: not a readable model.tar.gz, perhaps cut short or damaged (")
     assert [path for path in (tmp_path / "out").rglob("*") if path.is_file()] == []
-
-
-def test_from_python(archive: str, tmp_path: Path) -> None:
-    (tmp_path / "a.txt").write_text(lines(4), encoding="utf-8")
-    summary = predict_files(archive, [tmp_path / "a.txt"], tmp_path / "out", lines_per_shard=2,
-                            ray=RayOptions(workers=1))  # fmt: skip
-    assert (summary.done, summary.skipped, summary.failed, summary.records) == (2, 0, {}, 4)
-    made = json.loads((tmp_path / "out" / "a.txt.part-00002.jsonl.manifest.json").read_text(encoding="utf-8"))
-    assert (made["input"]["first_line"], made["records"]) == (3, 2)

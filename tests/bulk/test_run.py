@@ -11,6 +11,7 @@ import pytest
 
 import luke_tasks
 from luke_tasks.__main__ import main
+from luke_tasks.bulk import predict_files
 from luke_tasks.bulk.shards import find_files, plan
 from luke_tasks.bulk.worker import Job, Worker
 from luke_tasks.errors import DataError, LukeTasksError
@@ -97,6 +98,14 @@ def test_a_broken_archive(archive: str, capsys: pytest.CaptureFixture[str]) -> N
         capsys.readouterr().err.splitlines()[-1].startswith(f"{Path('broken.tar.gz').absolute()}: not a readable model")
     )
     assert [path for path in Path("out").rglob("*") if path.is_file()] == []
+
+
+def test_from_python(archive: str, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text(lines(4), encoding="utf-8")
+    summary = predict_files(archive, [tmp_path / "a.txt"], tmp_path / "out", lines_per_shard=2, cuda_device=-1)
+    assert (summary.done, summary.skipped, summary.failed, summary.records) == (2, 0, {}, 4)
+    made = json.loads((tmp_path / "out" / "a.txt.part-00002.jsonl.manifest.json").read_text(encoding="utf-8"))
+    assert (made["input"]["first_line"], made["records"]) == (3, 2)
 
 
 @pytest.mark.parametrize(
