@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import logging
 import os
+import socket
 import warnings
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
@@ -21,6 +22,7 @@ from luke_tasks.errors import LukeTasksError, PredictionError
 
 logger = logging.getLogger(__name__)
 _OBJECT_STORE_BYTES = 128 * 2**20  # of a Ray of our own: only the shards' names pass through it
+_CONNECT_SECONDS = 10
 
 
 @dataclass(frozen=True)
@@ -127,6 +129,7 @@ def _cluster(options: RayOptions) -> Iterator[Any]:
         mine = {"include_dashboard": False, "object_store_memory": _OBJECT_STORE_BYTES}
         if options.workers:
             mine["num_cpus"] = options.workers * options.cpus_per_worker
+    _check_reachable(address)
     try:
         with _no_stderr():
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **mine)
@@ -140,6 +143,17 @@ def _cluster(options: RayOptions) -> Iterator[Any]:
         yield ray
     finally:
         ray.shutdown()
+
+
+def _check_reachable(address: str) -> None:
+    """Raises LukeTasksError when nothing listens at `HOST:PORT` or `ray://HOST:PORT`: Ray itself waits for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdecimal():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise LukeTasksError(f"{address}: no Ray cluster answers there: {error}") from error
 
 
 @contextmanager

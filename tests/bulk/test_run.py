@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import sys
@@ -135,6 +136,12 @@ def test_ray_is_missing(archive: str, monkeypatch: pytest.MonkeyPatch, capsys: p
     monkeypatch.setitem(sys.modules, "ray", None)
     assert main(["predict", archive, "corpus", "--output-dir", "out", "--ray"]) == 2
     assert capsys.readouterr().err.splitlines()[-1].endswith("pip install 'luke-tasks[ray]'")
+
+
+@pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is not installed")
+def test_no_cluster_answers(archive: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["predict", archive, "corpus", "--output-dir", "out", "--ray-address", "127.0.0.1:1"]) == 2
+    assert capsys.readouterr().err.splitlines()[-1].startswith("127.0.0.1:1: no Ray cluster answers there: ")
 
 
 def test_files_patterns_and_outputs() -> None:
