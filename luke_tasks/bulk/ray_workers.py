@@ -97,12 +97,12 @@ def _size_of_pool(ray: Any, options: RayOptions, cuda_device: int | None, num_sh
         raise LukeTasksError(f"{options.cpus_per_worker} CPU(s) a worker: no node of the Ray cluster has so many (the "
                              f"largest has {most})")  # fmt: skip
     room = min(gpus or places, places)
-    workers = min(options.workers or room, num_shards)
+    workers = min(options.workers or room, room, num_shards)
     logger.info("Ray: %d worker(s) on %s, each with %d CPU(s)%s", workers,
                 f"{len(nodes)} nodes" if len(nodes) > 1 else "this machine" if len(nodes) == 1 else "no node",
                 options.cpus_per_worker, " and a GPU" if gpus else "")  # fmt: skip
-    if workers > room:
-        logger.warning("the Ray cluster has room for %d of them now; the others begin when it has more", room)
+    if options.workers and min(options.workers, num_shards) > room:
+        logger.warning("%d workers were asked for; the Ray cluster has room for %d", options.workers, room)
     if len(nodes) > 1:
         logger.info(SAME_PATHS)
     return workers, gpus > 0
