@@ -106,6 +106,7 @@ def predict_files(
             )  # fmt: skip
             with closing(_here(job, open_shards) if ray is None else outcomes(job, open_shards, ray)) as results:
                 _collect(results, len(open_shards), summary)
+    summary.failed = dict(sorted(summary.failed.items()))  # with Ray they come in any order
     summary.seconds = time.perf_counter() - begun
     return summary
 
