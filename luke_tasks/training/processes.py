@@ -21,6 +21,7 @@ _OF_A_LAUNCHER = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_POR
 _ROLL_CALL_SECONDS = 3.0  # that the others have to answer when one of them seems lost
 _FIRST_WORD_SECONDS = 60.0  # that rank 0 has to report a fault which every process finds, while they are apart
 _NEXT_WORD_SECONDS = 10.0  # the same when they go in step
+_HEARING_SECONDS = 3.0  # that rank 0 waits for the others to hear that it has reported an error
 
 
 class Processes:
@@ -157,12 +158,12 @@ class Processes:
         if isinstance(error, ProcessLostError):
             return not error.is_mine_to_say
         if self.is_main:
-            if self._store is not None:
-                self._store.set("reported", b"")
+            self._tell_reported()
             return False
         end = time.monotonic() + (_NEXT_WORD_SECONDS if self._store is not None else _FIRST_WORD_SECONDS)
         while not isinstance(error, Interrupted) and time.monotonic() < end:  # all agree on an interrupt
             if self._is_main_done():
+                self._store.add("heard", 1)
                 return True
             time.sleep(0.1)
         return isinstance(error, Interrupted)
@@ -183,6 +184,14 @@ class Processes:
             lost, is_mine = self._roll_call()
             raise ProcessLostError(f"{lost}; go on from the last checkpoint with the same command and -r (in place of "
                                    f"-f) [{reason}]", is_mine and not self._is_main_done()) from error  # fmt: skip
+
+    def _tell_reported(self) -> None:
+        """Of rank 0: that the others may be silent. It stays until they have heard, for its store may go with it."""
+        if self._store is not None:
+            self._store.set("reported", b"")
+            end = time.monotonic() + _HEARING_SECONDS
+            while self._store.add("heard", 0) < self.world_size - 1 and time.monotonic() < end:
+                time.sleep(0.05)
 
     def _is_main_done(self) -> bool:
         """Whether rank 0 has reported an error."""
