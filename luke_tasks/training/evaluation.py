@@ -7,10 +7,13 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from luke_tasks.data.features import Features
-from luke_tasks.data.loader import Sizes, batches_of, evaluation_order, report_batches
+from luke_tasks.data.loader import Sizes, collate, evaluation_order, report_batches
+from luke_tasks.data.stored_set import StoredFeatures
 from luke_tasks.heads.head import Head, HeadOutput, Model, Window
 
 
@@ -69,13 +72,12 @@ def evaluate(runner: Runner, examples: Sequence[Any], features: Sequence[Feature
         DataError: a gold label the model does not know.
     """
     losses: list[float] = []
-    windows = _run(runner, features, losses)
+    logits = _run(runner, features, losses)
     metrics = runner.head.make_metrics()
     predictions = []
-    for example in examples:
-        own = windows.get(id(example), [])
-        prediction = runner.head.decode(example, own)
-        runner.head.update_metrics(metrics, example, own, prediction)
+    for example, windows in _by_example(examples, features, logits):
+        prediction = runner.head.decode(example, windows)
+        runner.head.update_metrics(metrics, example, windows, prediction)
         predictions.append(prediction)
     scores = runner.head.scores(metrics)
     if losses:
@@ -105,29 +107,43 @@ def predict(
         except Exception as error:  # raised again below
             failure = error
         more = len(chunk) == chunk_size
-        windows = _run(runner, encode(chunk), None) if chunk else {}
-        for example in chunk:
-            yield example, runner.head.decode(example, windows.get(id(example), []))
+        features = encode(chunk) if chunk else []
+        for example, windows in _by_example(chunk, features, _run(runner, features, None)):
+            yield example, runner.head.decode(example, windows)
     if failure is not None:
         raise failure
 
 
-def _run(runner: Runner, features: Sequence[Features], losses: list[float] | None) -> dict[int, list[Window]]:
-    """The windows of each example (by identity), in the order of `features`; batch losses are added to `losses`."""
-    logits: dict[int, Any] = {}  # by identity of the features
+def _run(runner: Runner, features: Sequence[Features], losses: list[float] | None) -> list[NDArray[np.float32]]:
+    """The logits of each of `features`; batch losses are added to `losses`."""
+    logits: list[NDArray[np.float32]] = [np.zeros(0, dtype=np.float32)] * len(features)
     labels = runner.head.labels if losses is not None else None
     with torch.inference_mode():
-        for batch in batches_of(
-            features, batch_size=runner.batch_size, pad_id=runner.pad_id, labels=labels, max_tokens=runner.max_tokens
-        ):
+        for rows in runner.order(Sizes.of(features)):
+            batch = collate([features[row] for row in rows], pad_id=runner.pad_id, labels=labels)
             output = runner.forward(batch.to(runner.device))
             if output.loss is not None and losses is not None:
                 losses.append(output.loss.item())
             of_batch = output.logits.float().cpu()  # one copy from the device, not one a window
-            for row, feature in enumerate(batch.features):
-                logits[id(feature)] = runner.head.window_logits(of_batch, row, feature).numpy().copy()
+            for place, (row, feature) in enumerate(zip(rows, batch.features, strict=True)):
+                logits[row] = runner.head.window_logits(of_batch, place, feature).numpy().copy()
             runner.after_batch(len(batch.features))
-    windows: dict[int, list[Window]] = {}
-    for feature in features:
-        windows.setdefault(id(feature.example), []).append(Window(feature, logits[id(feature)]))
-    return windows
+    return logits
+
+
+def _by_example(
+    examples: Sequence[Any], features: Sequence[Features], logits: Sequence[NDArray[np.float32]]
+) -> Iterator[tuple[Any, list[Window]]]:
+    """Each example with its windows, in the order of `features`."""
+    for example, rows in zip(examples, _rows_by_example(examples, features), strict=True):
+        yield example, [Window(features[row], logits[row]) for row in rows]
+
+
+def _rows_by_example(examples: Sequence[Any], features: Sequence[Features]) -> Iterable[Sequence[int]]:
+    """Which features are the windows of each example: by the example's identity, unless they are stored."""
+    if isinstance(features, StoredFeatures):
+        return features.rows_by_example()
+    rows: dict[int, list[int]] = {}
+    for row, feature in enumerate(features):
+        rows.setdefault(id(feature.example), []).append(row)
+    return [rows.get(id(example), []) for example in examples]
