@@ -187,9 +187,9 @@ def _cache_faults(values: dict[str, Any]) -> Iterator[Fault]:
         path = Path(folder).absolute()
         present = next(place for place in (path, *path.parents) if place.exists())
         if not present.is_dir():
-            yield Fault(f"{key}.cache_dir", f"{describe(str(present))} is a file; expected a folder")
+            yield Fault(f"{key}.cache_dir", f"{present} is a file; expected a folder")
         elif present != path and not os.access(present, os.W_OK):
-            yield Fault(f"{key}.cache_dir", f"{describe(folder)} cannot be made: {present} allows no new files")
+            yield Fault(f"{key}.cache_dir", f"{folder} cannot be made: {present} allows no new files")
         if importlib.util.find_spec("datasets") is None:
             yield Fault(f"{key}.cache_dir", "needs the package datasets, which is not installed: pip install "
                                             "'luke-tasks[cache]'; or remove this key")  # fmt: skip

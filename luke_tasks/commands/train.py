@@ -16,6 +16,8 @@ from luke_tasks.errors import ConfigError, Fault, LukeTasksError, describe, join
 
 logger = logging.getLogger(__name__)
 
+_OF_THE_MACHINE = ("data_loader.cache_dir", "validation_data_loader.cache_dir")  # a run may be recovered with others
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """AllenNLP's flags."""
@@ -48,7 +50,9 @@ def run(args: argparse.Namespace) -> int:
         check_run_dir(run_dir, config.resolved, force=args.force, recover=args.recover)
     built = experiment.build(config)
     if args.dry_run:
-        logger.info("dry run: everything is read and built; nothing is trained or written")
+        loaders = (config.parts.data_loader, config.parts.validation_data_loader)
+        but = " but the cache of features" if any(one is not None and one.cache_dir for one in loaders) else ""
+        logger.info("dry run: everything is read and built; nothing is trained or written%s", but)
         return 0
     make_run_dir(run_dir, force=args.force)  # from here on: what was wrong with the request has been said
     log_to_file(run_dir)
@@ -107,7 +111,7 @@ def _is_run(directory: Path) -> bool:
 
 
 def _check_same_config(old: dict[str, object], new: dict[str, object]) -> None:
-    faults = list(_differences(old, new, ""))
+    faults = [fault for fault in _differences(old, new, "") if fault.path not in _OF_THE_MACHINE]
     if faults:
         advice = "goes on with the same config only; undo these changes, or start a new run with another -s"
         raise ConfigError([*faults, Fault("--recover", advice)])

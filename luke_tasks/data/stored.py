@@ -12,6 +12,7 @@ key: `c` a dataclass or named tuple `[class, field, ...]`, `t` a tuple, `d` a di
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
@@ -160,7 +161,10 @@ class RowReader:
     def object(self, text: bytes, numbers: bytes) -> Any:
         """The object of a row. Raises ValueError, TypeError, KeyError, IndexError or RecursionError on damaged ones."""
         self._bytes = memoryview(numbers)
-        return json.loads(text.decode("utf-8", "surrogatepass"), object_hook=self._value)
+        made = json.loads(text.decode("utf-8", "surrogatepass"), object_hook=self._value)
+        if self._bytes:
+            raise ValueError(f"{len(self._bytes)} bytes belong to no array")
+        return made
 
     def _value(self, node: dict[str, Any]) -> Any:
         """Called for the innermost objects first, so in the order in which the arrays' bytes were written."""
@@ -188,7 +192,9 @@ class RowReader:
 
     def _array(self, dtype: str, kept_as: str, shape: list[int]) -> np.ndarray[Any, Any]:
         kept = np.dtype(kept_as)
-        size = int(np.prod(shape, dtype=np.int64)) * kept.itemsize
+        size = math.prod(shape) * kept.itemsize
+        if any(length < 0 for length in shape) or size > len(self._bytes):
+            raise ValueError(f"an array of the shape {shape} needs {size} bytes of {len(self._bytes)}")
         own, self._bytes = self._bytes[:size], self._bytes[size:]
         return np.frombuffer(own, dtype=kept).reshape(shape).astype(dtype)  # a copy, which may be written to
 

@@ -187,8 +187,10 @@ def _open(folder: Path, key: dict[str, Any], path: str | Path, is_new: bool = Fa
         counts = Counter({str(label): int(count) for label, count in manifest["label_counts"]})
         messages = [(int(level), str(text)) for level, text in manifest["messages"]]
         num_words = int(manifest["num_words"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise _Damaged(f"{type(error).__name__}: {error}") from None  # pyarrow's errors are ValueErrors
+    except (OSError, ValueError) as error:  # pyarrow's errors are ValueErrors
+        raise _Damaged(str(error)) from None
+    except (KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise _Damaged(f"{_MANIFEST}: {type(error).__name__}: {error}") from None
     if not is_new:
         for level, text in messages:
             logger.log(level, "%s", text)
