@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 EXAMPLES_FILE, FEATURES_FILE = "examples.arrow", "features.arrow"
 _SIZES = Sizes._fields
-_KEPT_BYTES = 1 << 24  # of the rows of examples that are kept as objects, for the windows that share one
+_KEPT_BYTES = 1 << 23  # of the rows of examples that are kept as objects, for the windows that share one
+_OBJECT_BYTES = 1 << 10  # what an object takes besides, about
 
 
 class SetWriter:
@@ -97,14 +98,12 @@ class StoredExamples(Sequence[Any]):
     """
 
     def __init__(self, directory: Path, classes: Sequence[StoredClass]) -> None:
-        self.path = directory / EXAMPLES_FILE
-        self._table = _open(self.path)
-        self._rows = RowReader(classes, _no_example)
+        self._objects = _Objects(directory / EXAMPLES_FILE, RowReader(classes, _no_example))
         self._kept: OrderedDict[int, tuple[Any, int]] = OrderedDict()  # row → example, bytes of the row
         self._kept_bytes = 0
 
     def __len__(self) -> int:
-        return len(self._table)
+        return len(self._objects.table)
 
     @overload
     def __getitem__(self, index: int) -> Any: ...
@@ -117,9 +116,8 @@ class StoredExamples(Sequence[Any]):
         if index in self._kept:
             self._kept.move_to_end(index)
             return self._kept[index][0]
-        row = self._table[index]
-        example = _object(self._rows, row, self.path, index)
-        size = len(row["text"]) + len(row["numbers"])
+        example, size = self._objects.object(index)
+        size += _OBJECT_BYTES
         self._kept[index] = (example, size)
         self._kept_bytes += size
         while self._kept_bytes > _KEPT_BYTES and len(self._kept) > 1:
@@ -137,13 +135,11 @@ class StoredFeatures(Sequence[Features]):
     """
 
     def __init__(self, directory: Path, classes: Sequence[StoredClass], examples: StoredExamples) -> None:
-        self.path = directory / FEATURES_FILE
-        self._table = _open(self.path)
-        self._rows = RowReader(classes, examples.__getitem__)
+        self._objects = _Objects(directory / FEATURES_FILE, RowReader(classes, examples.__getitem__))
         self._num_examples = len(examples)
 
     def __len__(self) -> int:
-        return len(self._table)
+        return len(self._objects.table)
 
     @overload
     def __getitem__(self, index: int) -> Features: ...
@@ -153,7 +149,7 @@ class StoredFeatures(Sequence[Features]):
         if isinstance(index, slice):
             return [self[row] for row in range(len(self))[index]]
         index = range(len(self))[index]
-        made: Features = _object(self._rows, self._table[index], self.path, index)
+        made: Features = self._objects.object(index)[0]
         return made
 
     @cached_property
@@ -170,24 +166,31 @@ class StoredFeatures(Sequence[Features]):
             yield order[start:end].tolist()
 
     def _column(self, name: str) -> IntArray:
-        column: IntArray = self._table.data.column(name).to_numpy()
+        column: IntArray = self._objects.table.data.column(name).to_numpy()
         return column
 
 
-def _open(path: Path) -> Dataset:
-    """Memory-mapped, and checked to be a sound Arrow file."""
-    from datasets import Dataset
+class _Objects:
+    """A file, memory-mapped and checked to be sound Arrow, and what its rows are made of."""
 
-    table = Dataset.from_file(str(path))
-    table.data.validate(full=True)
-    return table
+    def __init__(self, path: Path, rows: RowReader) -> None:
+        from datasets import Dataset
 
+        self.path = path
+        self.table: Dataset = Dataset.from_file(str(path))
+        self.table.data.validate(full=True)
+        self._content = self.table.select_columns(["text", "numbers"]).with_format("arrow")  # fastest to look into
+        self._rows = rows
 
-def _object(rows: RowReader, row: dict[str, Any], path: Path, index: int) -> Any:
-    try:
-        return rows.object(row["text"], row["numbers"])
-    except (ValueError, TypeError, KeyError, IndexError, RecursionError) as error:
-        raise DataError(f"{path}: row {index} is damaged ({error}); remove the folder, and it is made again") from None
+    def object(self, index: int) -> tuple[Any, int]:
+        """That of a row, and how many bytes it has there."""
+        row = self._content[index]
+        text, numbers = row.column("text")[0].as_py(), row.column("numbers")[0].as_py()
+        try:
+            return self._rows.object(text, numbers), len(text) + len(numbers)
+        except (ValueError, TypeError, KeyError, IndexError, RecursionError) as error:
+            raise DataError(f"{self.path}: row {index} is damaged ({error}); remove the folder, and it is made "
+                            "again") from None  # fmt: skip
 
 
 def _no_example(row: int) -> Any:
