@@ -59,6 +59,14 @@ class Sizes(NamedTuple):
         return 1 - filled / places if places else 0.0
 
 
+def count_words(features: Sequence[Features], rows: Sequence[int]) -> int:
+    """The words of some features, given by their places; of stored ones (`stored_set.py`) without making any."""
+    known = getattr(features, "num_words", None)
+    if known is not None:
+        return int(known[list(rows)].sum())
+    return sum(features[row].num_words for row in rows)
+
+
 def batch_limit(batch_size: int | None, max_tokens: int | None) -> int | None:
     """Windows a batch at most: as given, or else 32, or with `max_tokens` no limit (None).
 

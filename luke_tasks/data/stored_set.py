@@ -42,7 +42,7 @@ class SetWriter:
         whole = pyarrow.int64()
         self._schemas = (
             pyarrow.schema(row),
-            pyarrow.schema({"example": whole, **dict.fromkeys(_SIZES, whole), **row}),
+            pyarrow.schema({"example": whole, "num_words": whole, **dict.fromkeys(_SIZES, whole), **row}),
         )
         self._files = [
             ArrowWriter(schema=schema, path=str(directory / name))
@@ -60,12 +60,12 @@ class SetWriter:
         """Append examples, and windows cut from them. Raises UnstorableError."""
         numbers = {id(example): self.num_examples + place for place, example in enumerate(examples)}
         columns: dict[str, Any] = {"example": [numbers.get(id(feature.example), -1) for feature in features]}
-        columns |= Sizes.of(features)._asdict()
+        columns |= {"num_words": [feature.num_words for feature in features], **Sizes.of(features)._asdict()}
         self._write(0, [self._rows.row(example) for example in examples], {})
         self._write(1, [self._rows.row(feature, numbers) for feature in features], columns)
         self.num_examples += len(examples)
         self.num_features += len(features)
-        self.num_words += sum(feature.num_words for feature in features)
+        self.num_words += sum(columns["num_words"])
 
     def _write(self, which: int, rows: Sequence[tuple[bytes, bytes]], columns: dict[str, Any]) -> None:
         import pyarrow
@@ -156,6 +156,11 @@ class StoredFeatures(Sequence[Features]):
     def sizes(self) -> Sizes:
         """Of all, without making any; see `Sizes.of`."""
         return Sizes(*(self._column(name) for name in _SIZES))
+
+    @cached_property
+    def num_words(self) -> IntArray:
+        """(N,) of each; see `count_words`."""
+        return self._column("num_words")
 
     def rows_by_example(self) -> Iterator[list[int]]:
         """For each example in order, which features are its windows."""

@@ -70,30 +70,32 @@ def read_cached(reader: Reader, spec: Spec[Reader], path: str | Path, cache_dir:
     key = feature_key(reader, spec, path)
     stem = re.sub(r"[^\w.-]", "_", Path(path).stem)[:60]
     folder = Path(cache_dir) / f"{stem}-{digest_of(key)[:16]}"
-    with contextlib.suppress(_Damaged):
-        found = _open(folder, key, path)
-        if found is not None:
-            return found
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with _lock(folder):
+        while True:
+            damage = None
             try:
                 found = _open(folder, key, path)
                 if found is not None:
                     return found
             except _Damaged as error:
-                logger.warning("%s: the cache is damaged (%s); it is made again", folder, error)
-                shutil.rmtree(folder)
-            _make(folder, key, reader, path)
-            found = _open(folder, key, path, is_new=True)
+                damage = error
+            with _lock(folder) as has_waited:
+                if has_waited or (folder.exists() and damage is None):
+                    continue  # another process has made it meanwhile, or could not
+                if damage is not None:
+                    logger.warning("%s: the cache is damaged (%s); it is made again", folder, damage)
+                    shutil.rmtree(folder)
+                _make(folder, key, reader, path)
+                made = _open(folder, key, path, is_new=True)
+                assert made is not None
+                return made
     except UnstorableError as error:
         raise LukeTasksError(f"data_loader.cache_dir: {error}; remove the key to keep the features in memory") from None
     except OSError as error:
         reason = error.strerror or str(error)
         raise LukeTasksError(f"data_loader.cache_dir: {folder} cannot be written: {reason}; give another folder, or "
                              "remove the key") from None  # fmt: skip
-    assert found is not None
-    return found
 
 
 # -- making ---------------------------------------------------------------------------------------------------------
@@ -150,16 +152,18 @@ def _file_entry(path: Path) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def _lock(folder: Path) -> Iterator[None]:
-    """One process at a time. The lock of one that is killed is free."""
+def _lock(folder: Path) -> Iterator[bool]:
+    """One process at a time; gives whether it had to wait. The lock of one that is killed is free."""
     lock = FileLock(folder.with_name(f"{folder.name}.lock"))
+    has_waited = False
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        logger.info("%s: another process is making this cache: waiting for it", folder)
+        has_waited = True
+        logger.info("%s: another process is at this cache: waiting for it", folder)
         lock.acquire()
     try:
-        yield
+        yield has_waited
     finally:
         lock.release()
 

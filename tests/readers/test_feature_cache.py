@@ -16,7 +16,7 @@ import pytest
 
 from luke_tasks.config import load_config
 from luke_tasks.data.labels import Labels
-from luke_tasks.data.loader import DataLoader, Sizes
+from luke_tasks.data.loader import DataLoader, Sizes, count_words
 from luke_tasks.data.tokenizer import Tokenizer
 from luke_tasks.errors import DataError, LukeTasksError
 from luke_tasks.experiment_config import discover_all
@@ -110,6 +110,8 @@ def assert_same_set(values: dict[str, Any], path: Path, cached: Cached, tokenize
         for row, feature in enumerate(own.features):
             rows[id(feature.example)].append(row)
         assert list(found.features.rows_by_example()) == list(rows.values())  # type: ignore[attr-defined]
+        rows_of_a_batch = [len(own.features) - 1, 0]
+        assert count_words(found.features, rows_of_a_batch) == count_words(own.features, rows_of_a_batch)
         with pytest.raises(IndexError):
             found.features[len(own.features)]
 
@@ -150,7 +152,7 @@ def test_datasets_opens_the_files(cached: Cached, ner: Path) -> None:
     found = cached(NER, ner)
     table = Dataset.from_file(str(found.folder / "features.arrow"))
     assert table["words"] == [len(feature.word_ids) for feature in found.features]
-    assert table.column_names == ["example", "rows", "words", "entities", "tokens", "text", "numbers"]
+    assert table.column_names == ["example", "num_words", "rows", "words", "entities", "tokens", "text", "numbers"]
 
 
 def test_messages_come_again(cached: Cached, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
