@@ -6,7 +6,9 @@ A command module is light to import; what it needs (torch, ...) is imported when
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
+import logging
 import os
 import pkgutil
 import sys
@@ -16,17 +18,31 @@ from types import ModuleType
 
 from luke_tasks import __version__, commands
 from luke_tasks.errors import LukeTasksError
+from luke_tasks.training.interrupts import exit_status_of, raised_signals
+from luke_tasks.training.processes import rank_named
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command. Returns the exit status: 0 done, 1 the work failed, 2 the request was wrong, 130 interrupted."""
+    """Run a command. Returns the exit status: 0 done, 1 the work failed, 2 the request was wrong, 130 interrupted.
+
+    143 is for SIGTERM, as 130 is for SIGINT. Both are errors like others: no half of a file is left.
+    """
+    status = _run(arguments)
+    if arguments is None:  # as a program, not as a function
+        _end_if_callbacks_hang(status)
+    return status
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     args = make_parser().parse_args(arguments)
+    args.command_line = list(sys.argv[1:] if arguments is None else arguments)
     if not hasattr(args, "run"):
         make_parser().print_help()
         return 0
     try:
-        status: int = args.run(args)
-        return status
+        with raised_signals():
+            status: int = args.run(args)
+            return status
     except (LukeTasksError, OSError) as error:
         if isinstance(error, BrokenPipeError):  # the reader of our output has gone (`... | head`)
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -36,16 +52,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
         else:
             print(_lines(error), file=sys.stderr)
         return getattr(error, "exit_status", 1)
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
+    except KeyboardInterrupt as error:
+        if not rank_named():
+            print("interrupted", file=sys.stderr)
+        return exit_status_of(error)
+
+
+def _end_if_callbacks_hang(status: int) -> None:
+    """What a callback's library does at exit could wait for the same thing as the call that hangs: end without it."""
+    callback = sys.modules.get("luke_tasks.training.callbacks.callback")
+    if callback is None or not callback.callbacks_hang():
+        return
+    import psutil
+
+    for child in psutil.Process().children(recursive=True):  # its helpers, such as wandb's
+        with contextlib.suppress(psutil.NoSuchProcess):
+            child.terminate()
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
 def _lines(error: Exception) -> str:
     """An error as a user sees it. One of the system (no room on the disk, no permission) names the file."""
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-    return str(error)
+    rank = rank_named()
+    return "\n".join(f"rank {rank}: {line}" for line in str(error).splitlines()) if rank else str(error)
 
 
 def make_parser() -> argparse.ArgumentParser:

@@ -87,6 +87,12 @@ class ExportError(LukeTasksError):
 
 
 class Interrupted(LukeTasksError):
-    """The user stopped the run; its state is saved."""
+    """A signal stopped the run, SIGINT or SIGTERM; what it has done so far is saved.
 
-    exit_status = 130
+    Args:
+        exit_status: 128 and the signal's number, as a shell gives it.
+    """
+
+    def __init__(self, message: str, exit_status: int = 130) -> None:
+        self.exit_status = exit_status
+        super().__init__(message)

@@ -45,13 +45,17 @@ def new_directory(path: Path) -> Iterator[Path]:
     if partial.exists():
         shutil.rmtree(partial)
     partial.mkdir(parents=True)
-    yield partial
-    for file in (*partial.iterdir(), partial):
-        _flush(file)
-    if path.exists():
-        shutil.rmtree(partial)
-    else:
-        partial.rename(path)
+    try:
+        yield partial
+        for file in (*partial.iterdir(), partial):
+            _flush(file)
+        if path.exists():
+            shutil.rmtree(partial)
+        else:
+            partial.rename(path)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)  # a full disk has room again
+        raise
     _flush(path.parent)
 
 

@@ -8,16 +8,21 @@ renamed when complete, so one that is there is whole.
 | `model.safetensors` | weights |
 | `training.pt` | optimizer, schedule, gradient scaler, moving average, random states (read with `weights_only`) |
 | `state.json` | `TrainState`: where the run stands, and its best result so far |
+| `best.safetensors` | the weights of that result, which need not be the newest (a hard link: they are stored once) |
 """
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import pickle
 import random
 import re
 import shutil
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -31,8 +36,12 @@ from torch import Tensor, nn
 from luke_tasks.errors import CheckpointError, listed
 from luke_tasks.files import is_partial, new_directory, replacing
 from luke_tasks.registry import NonNegativeFloat, PositiveInt
+from luke_tasks.training.archive import BEST_WEIGHTS_NAME
+from luke_tasks.training.sharding import shared_as, whole_weights
 
 _NAME = re.compile(r"checkpoint_epoch_(\d+)_step_(\d+)")
+_SAFETENSORS_PARTIAL = re.compile(r"\.tmp\w{6}")  # the name under which that library writes
+_OS_ERROR = re.compile(r"\(os error (\d+)\)")  # how it, being written in Rust, shows the system's errors
 
 
 @dataclass
@@ -44,7 +53,13 @@ class TrainState:
     batches_done: int = 0  # of that epoch
     step: int = 0  # optimizer steps since the start
     loss_sum: float = 0.0  # over the batches done of this epoch
+    skipped_steps: int = 0  # of this epoch, for their loss or gradients were no numbers
+    skipped_batches: int = 0  # those steps'
+    skipped_in_a_row: int = 0  # steps up to now
+    batch_halvings: int = 0  # by `auto_batch_size`
     seconds: float = 0.0  # spent in training, over all processes of this run
+    num_processes: int = 1
+    batches_per_step: int = 0  # of all processes; 0: none was made
     best_epoch: int | None = None
     best_scores: dict[str, float] = field(default_factory=dict)  # validation scores of the best epoch
     epochs_without_gain: int = 0
@@ -81,13 +96,25 @@ class Checkpointer:
         by_count = every is not None and batches_before // every < batches_done // every
         return by_count or (seconds is not None and time.monotonic() - self._saved_at >= seconds)
 
-    def save(self, run_dir: Path, state: TrainState, model: nn.Module, training: dict[str, Any]) -> None:
-        """Write a checkpoint and remove those that are too many. `training` holds the state dicts of `training.pt`."""
+    def save(self, run_dir: Path, state: TrainState, weights: dict[str, Tensor], training: dict[str, Any]) -> None:
+        """Write a checkpoint and remove those that are too many.
+
+        Args:
+            weights: as `write_weights` takes them.
+            training: what `training.pt` is to hold.
+        Raises:
+            OSError: the system refuses; the checkpoints that are there stay as they are.
+        """
+        if not run_dir.is_dir():  # removed under way: not to be made again, with a checkpoint alone in it
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(run_dir))
         path = run_dir / f"checkpoint_epoch_{state.epoch}_step_{state.step}"
         with new_directory(path) as directory:
-            save_weights(model, directory / "model.safetensors")
-            torch.save({**training, "random": random_states()}, directory / "training.pt")
+            write_weights(weights, directory / "model.safetensors")
+            with as_os_errors(directory / "training.pt") as name, name.open("wb") as file:
+                torch.save(training, file)
             (directory / "state.json").write_text(json.dumps(asdict(state), indent=2), encoding="utf-8")
+            if (run_dir / BEST_WEIGHTS_NAME).exists():
+                _link(run_dir / BEST_WEIGHTS_NAME, directory / BEST_WEIGHTS_NAME)
         for old in checkpoints(run_dir)[: -self.keep_most_recent_by_count]:
             remove_checkpoint(old)
         self._saved_at = time.monotonic()
@@ -113,18 +140,71 @@ def load_checkpoint(path: Path, model: nn.Module) -> tuple[TrainState, dict[str,
         CheckpointError: a file is missing or damaged, or does not fit the model.
     """
     load_weights(model, path / "model.safetensors")
+    state = read_state(path)
     try:
-        state = TrainState(**json.loads((path / "state.json").read_text(encoding="utf-8")))
         training = torch.load(path / "training.pt", map_location="cpu", weights_only=True)
     except (OSError, ValueError, TypeError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        raise CheckpointError(f"{path}: damaged checkpoint ({error}); remove it to go on from the one before") from None
+        raise _damaged(path, error) from None
     return state, training
 
 
+def read_state(path: Path) -> TrainState:
+    """Where a checkpoint stands. Raises CheckpointError when it is damaged."""
+    try:
+        return TrainState(**json.loads((path / "state.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise _damaged(path, error) from None
+
+
+def _damaged(path: Path, error: Exception) -> CheckpointError:
+    return CheckpointError(f"{path}: damaged checkpoint ({error}); remove it to go on from the one before")
+
+
+def restore_best(checkpoint: Path, run_dir: Path) -> None:
+    """Make the run's best weights those of a checkpoint again: what was better came later, and comes again."""
+    if (checkpoint / BEST_WEIGHTS_NAME).exists():
+        partial = run_dir / (BEST_WEIGHTS_NAME + ".partial")
+        partial.unlink(missing_ok=True)
+        _link(checkpoint / BEST_WEIGHTS_NAME, partial)
+        partial.replace(run_dir / BEST_WEIGHTS_NAME)
+        partial.unlink(missing_ok=True)  # of two links to one file, neither replaces the other
+
+
+def _link(source: Path, target: Path) -> None:
+    """A second name of a file that is only ever replaced, never written to; a copy where there are no links."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+@contextmanager
+def as_os_errors(path: Path) -> Iterator[Path]:
+    """While `path` is written by safetensors or torch, which have errors of their own: OSError for the system's."""
+    try:
+        yield path
+    except SafetensorError as error:
+        found = _OS_ERROR.search(str(error))
+        if found is None:
+            raise
+        number = int(found.group(1))
+        raise OSError(number, os.strerror(number), str(path)) from None
+    except RuntimeError as error:  # torch's zip writer, which met it in the file's `write`
+        cause = error.__context__
+        if not isinstance(cause, OSError):
+            raise
+        raise OSError(cause.errno, cause.strerror, str(path)) from None
+
+
 def save_weights(model: nn.Module, path: Path) -> None:
-    """Write the model's parameters and buffers as safetensors."""
-    with replacing(path) as partial:
-        save_file({name: tensor.detach().contiguous().cpu() for name, tensor in model.state_dict().items()}, partial)
+    """Write the model's parameters and buffers as safetensors. Raises OSError when the system refuses."""
+    write_weights(whole_weights(model), path)
+
+
+def write_weights(weights: dict[str, Tensor], path: Path) -> None:
+    """Write what `whole_weights` gave as safetensors. Raises OSError when the system refuses."""
+    with as_os_errors(path), replacing(path) as partial:
+        save_file(weights, partial)
 
 
 def load_weights(model: nn.Module, path: Path) -> None:
@@ -148,7 +228,7 @@ def load_weights(model: nn.Module, path: Path) -> None:
         if tensor.shape != expected[name].shape:
             raise CheckpointError(f"{path}: {name} has shape {tuple(tensor.shape)}, but the model's is "
                                   f"{tuple(expected[name].shape)}; the file is of another model")  # fmt: skip
-    model.load_state_dict(found)
+    model.load_state_dict({name: shared_as(tensor, expected[name]) for name, tensor in found.items()})
 
 
 def random_states() -> dict[str, Any]:
@@ -175,5 +255,5 @@ def restore_random_states(states: dict[str, Any]) -> None:
 def clean_partial(run_dir: Path) -> None:
     """Remove what interrupted writes left in a run's directory."""
     for path in run_dir.iterdir():
-        if is_partial(path):
+        if is_partial(path) or _SAFETENSORS_PARTIAL.fullmatch(path.name):
             shutil.rmtree(path) if path.is_dir() else path.unlink()

@@ -1,50 +1,23 @@
-"""The training loop: features in; weights, metrics and checkpoints in the run's directory out.
-
-One step is: batch (`data/loader.py`), forward and loss (`heads/`, over `encoder/`), backward, clip, step, schedule
-(`optimization.py`), log. Devices and mixed precision go through Hugging Face Accelerate.
-"""
+"""The options of a training (`trainer` in a config), and the data it takes. What runs it is `loop.py`."""
 
 from __future__ import annotations
 
-import json
-import logging
-import math
-import threading
-import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from datetime import timedelta
-from pathlib import Path
-from typing import Annotated, Any, Literal, TextIO
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
 
-import torch
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from luke_tasks.data.batch import Batch
 from luke_tasks.data.features import Features
 from luke_tasks.data.labels import Labels
-from luke_tasks.data.loader import DataLoader, Sizes, collate, report_batches
-from luke_tasks.errors import Interrupted, TrainingError
-from luke_tasks.files import replacing, write_json
-from luke_tasks.heads.head import HeadOutput, Model
+from luke_tasks.data.loader import DataLoader
+from luke_tasks.heads.head import Model
 from luke_tasks.registry import Check, Fraction, PositiveFloat, PositiveInt
-from luke_tasks.training.callbacks.callback import Callback, Callbacks
-from luke_tasks.training.callbacks.progress import ProgressLine
-from luke_tasks.training.checkpoint import (
-    Checkpointer,
-    TrainState,
-    checkpoints,
-    clean_partial,
-    load_checkpoint,
-    restore_random_states,
-    save_weights,
-)
-from luke_tasks.training.devices import make_accelerator, peak_memory_mb
-from luke_tasks.training.evaluation import Runner, evaluate
-from luke_tasks.training.interrupts import interrupts
-from luke_tasks.training.optimization import LearningRateScheduler, Optimizer, trainable
-
-logger = logging.getLogger(__name__)
+from luke_tasks.spec import Spec
+from luke_tasks.training.callbacks.callback import Callback
+from luke_tasks.training.checkpoint import Checkpointer
+from luke_tasks.training.distributed import Device
+from luke_tasks.training.optimization import LearningRateScheduler, Optimizer
 
 MetricName = Annotated[
     str,
@@ -53,7 +26,6 @@ MetricName = Annotated[
         '"+" (higher is better) or "-" (lower is better) and a metric\'s name, such as "+f1"',
     ),
 ]
-Device = Annotated[int, Check(lambda index: index >= -1, "-1 (the CPU) or the index of a GPU")]
 
 
 @dataclass
@@ -88,7 +60,7 @@ class MovingAverage:
 
 
 class Trainer:
-    """The loop and its options (`trainer` in a config).
+    """The options of a training (`trainer` in a config).
 
     Args:
         optimizer: with its parameter groups.
@@ -97,13 +69,20 @@ class Trainer:
         validation_metric: `+` or `-` and the name of the score that says which epoch is best.
         grad_norm: gradients are scaled down to this norm; None: not.
         grad_clipping: each gradient is cut to this absolute value; None: not.
-        num_gradient_accumulation_steps: batches for one optimizer step.
-        cuda_device: index of a GPU, -1 for the CPU; None: the first GPU if there is one.
+        num_gradient_accumulation_steps: batches for one optimizer step, in each process.
+        cuda_device: index of a GPU, -1 for the CPU; None: the first GPU if there is one, and under a launcher each
+            process's own.
         use_amp: AllenNLP's switch for mixed precision: the same as `precision: "fp16"`.
         precision: of the forward pass; weights stay in fp32.
         compile: run the model through `torch.compile`.
+        gradient_checkpointing: keep only what goes into each layer, and compute the rest again for the gradient: less
+            memory, about a third more time.
         learning_rate_scheduler: None: the learning rate stays.
         checkpointer, moving_average, callbacks: see there.
+        on_nan: when the loss or the gradients of a step are no finite numbers: stop (`raise`), or leave the weights as
+            they are and go on (`skip`); after 100 such steps in a row, or an epoch of nothing else, it stops, too.
+        auto_batch_size: before the first step, halve `data_loader.batch_size` (and `max_tokens`) until the largest
+            batch fits into memory, and double `num_gradient_accumulation_steps` as often: a step keeps its examples.
     """
 
     def __init__(
@@ -120,10 +99,13 @@ class Trainer:
         use_amp: bool = False,
         precision: Literal["fp32", "bf16", "fp16"] = "fp32",
         compile: bool = False,
+        gradient_checkpointing: bool = False,
         learning_rate_scheduler: LearningRateScheduler | None = None,
         checkpointer: Checkpointer | None = None,
         moving_average: MovingAverage | None = None,
-        callbacks: list[Callback] | None = None,
+        callbacks: list[Spec[Callback]] | None = None,
+        on_nan: Literal["raise", "skip"] = "raise",
+        auto_batch_size: bool = False,
     ) -> None:
         self.optimizer = optimizer
         self.num_epochs = num_epochs
@@ -135,322 +117,16 @@ class Trainer:
         self.cuda_device = cuda_device
         self.precision = "fp16" if use_amp else precision
         self.compile = compile
+        self.gradient_checkpointing = gradient_checkpointing
         self.learning_rate_scheduler = learning_rate_scheduler
         self.checkpointer = checkpointer or Checkpointer()
         self.moving_average = moving_average
         self.callbacks = callbacks or []
+        self.on_nan = on_nan
+        self.auto_batch_size = auto_batch_size
 
     @classmethod
     def config_faults(cls, values: dict[str, Any]) -> Iterator[tuple[str, str]]:
         """The two ways to ask for mixed precision must agree."""
         if values["use_amp"] and values["precision"] == "bf16":
             yield "use_amp", 'asks for fp16, but precision says "bf16"; remove one of them'
-
-    def train(
-        self,
-        model: Model,
-        data: TrainingData,
-        *,
-        run_dir: Path,
-        seed: int,
-        recover: bool = False,
-        config: dict[str, Any] | None = None,
-        plain_progress: bool = False,
-    ) -> dict[str, Any]:
-        """Train, and leave the best weights in `run_dir/best.safetensors`.
-
-        Args:
-            seed: of the order of batches.
-            recover: go on from the newest checkpoint in `run_dir`, if there is one.
-            config: shown to callbacks.
-            plain_progress: lines instead of live bars.
-        Returns:
-            The metrics of the run, as `metrics.json` holds them.
-        Raises:
-            Interrupted: the user stopped it; the state is saved.
-            TrainingError: the loss is no longer a number.
-        """
-        run = _Run(self, model, data, run_dir, seed, plain_progress)
-        if recover:
-            run.recover()
-        run.report_batches()
-        run.callbacks.call("on_start", run_dir, config or {})
-        with interrupts() as interrupted:
-            while not run.state.finished:
-                run.train_epoch(interrupted)
-                run.finish_epoch(interrupted)
-        metrics = run.state.last_metrics
-        run.callbacks.call("on_end", metrics)
-        return metrics
-
-
-class _Run:
-    """One training as it goes on: everything that changes."""
-
-    def __init__(
-        self, trainer: Trainer, model: Model, data: TrainingData, run_dir: Path, seed: int, plain_progress: bool
-    ) -> None:
-        self.trainer, self.data, self.run_dir, self.seed = trainer, data, run_dir, seed
-        self.plain_progress = plain_progress
-        self.state = TrainState(num_windows=len(data.features))
-        self.accelerator = make_accelerator(trainer.cuda_device, trainer.precision)
-        self.device = self.accelerator.device
-        self.model = model.to(self.device)
-        if trainer.compile:
-            self.model.compile()
-        self.averaged = trainer.moving_average.of(self.model) if trainer.moving_average else None
-        self.optimizer = self.accelerator.prepare(trainer.optimizer.create(self.model))
-        num_batches = data.loader.num_batches(data.features, seed=seed, num_epochs=trainer.num_epochs)
-        self.steps_of_epochs = [math.ceil(number / trainer.num_gradient_accumulation_steps) for number in num_batches]
-        scheduler = trainer.learning_rate_scheduler
-        total_steps = sum(self.steps_of_epochs)
-        self.scheduler = scheduler.create(self.optimizer.optimizer, total_steps) if scheduler else None
-        self.callbacks = Callbacks(trainer.callbacks)
-        self.step_log = run_dir / "steps.jsonl"
-        self.began = time.monotonic()
-        self.epoch_words, self.epoch_seconds = 0, 0.0  # of this process, for speeds
-
-    def report_batches(self) -> None:
-        """Log the padding of the training data in the epoch that comes, and of the validation data."""
-        data, epoch = self.data, self.state.epoch
-        if not self.state.finished:
-            order = data.loader.order(data.features, seed=self.seed, epoch=epoch)
-            what = f"training data, epoch {epoch + 1}"
-            report_batches(what, Sizes.of(data.features), order, data.loader.max_tokens)
-            if data.validation_features:
-                self._runner(self.weights_model).report("validation data", data.validation_features)
-
-    # -- one epoch --------------------------------------------------------------------------------------------------
-
-    def train_epoch(self, interrupted: threading.Event) -> None:
-        """The optimizer steps of the epoch that are still to do."""
-        trainer, state = self.trainer, self.state
-        self.model.train()
-        self.epoch_words, began = 0, time.monotonic()
-        title = f"epoch {state.epoch + 1}/{trainer.num_epochs}"
-        best = state.best_scores.get(trainer.validation_metric[1:])
-        if best is not None:
-            title += f" (best {trainer.validation_metric[1:]} {best:.4f})"
-        steps_done = math.ceil(state.batches_done / trainer.num_gradient_accumulation_steps)  # of this epoch
-        left = self.steps_of_epochs[state.epoch] - steps_done
-        with (
-            self.step_log.open("a", buffering=1, encoding="utf-8") as log,  # line by line
-            ProgressLine(title, left, plain=self.plain_progress) as advance,
-        ):
-            for batches in self._batch_groups():
-                before = state.batches_done
-                self._log_step(log, *self._step(batches))
-                words = sum(feature.num_words for batch in batches for feature in batch.features)
-                self.epoch_words += words
-                advance(words, state.loss_sum / state.batches_done)
-                if interrupted.is_set():
-                    self._stop()
-                if trainer.checkpointer.is_due(before, state.batches_done):
-                    self.save()
-        self.epoch_seconds = time.monotonic() - began
-
-    def _batch_groups(self) -> Iterator[list[Batch]]:
-        """The rest of the epoch's batches, grouped by optimizer step. The order depends on seed and epoch alone."""
-        order = self.data.loader.order(self.data.features, seed=self.seed, epoch=self.state.epoch)
-        size = self.trainer.num_gradient_accumulation_steps
-        for start in range(self.state.batches_done, len(order), size):
-            yield [
-                collate([self.data.features[i] for i in rows], pad_id=self.data.pad_id, labels=self.data.labels)
-                for rows in order[start : start + size]
-            ]
-
-    def _step(self, batches: list[Batch]) -> tuple[float, float]:
-        """One optimizer step on the mean of the batches' losses. Gives that loss, and the learning rate it used."""
-        losses = []
-        for batch in batches:
-            with self.accelerator.autocast():
-                loss = self.model(batch.to(self.device)).loss
-            self.accelerator.backward(loss / len(batches))
-            losses.append(loss.detach())
-        self._clip()
-        lr = self.optimizer.param_groups[0]["lr"]
-        self.optimizer.step()
-        if self.scheduler is not None:
-            self.scheduler.step()
-        self.optimizer.zero_grad()
-        if self.averaged is not None:
-            self.averaged.update_parameters(self.model)
-        total = float(sum(losses))
-        self.state.step += 1
-        self.state.batches_done += len(batches)
-        self.state.loss_sum += total
-        return total / len(batches), lr
-
-    def _clip(self) -> None:
-        """Clip the gradients, unscaled."""
-        norm, value = self.trainer.grad_norm, self.trainer.grad_clipping
-        if norm is None and value is None:
-            return
-        self.accelerator.unscale_gradients()  # once: a second time is an error under fp16
-        if norm is not None:
-            torch.nn.utils.clip_grad_norm_(trainable(self.model), norm)
-        if value is not None:
-            torch.nn.utils.clip_grad_value_(trainable(self.model), value)
-
-    def _log_step(self, log: TextIO, loss: float, lr: float) -> None:
-        values = {"loss": loss, "lr": lr}
-        log.write(json.dumps({"epoch": self.state.epoch, "step": self.state.step, **values}) + "\n")
-        self.callbacks.call("on_step", self.state.step, values)
-        if not math.isfinite(loss):
-            saved = checkpoints(self.run_dir)
-            last = f"the last checkpoint is {saved[-1]}" if saved else "there is no checkpoint yet"
-            raise TrainingError(
-                f"epoch {self.state.epoch + 1}, step {self.state.step}: the loss is {loss}; try a lower learning rate "
-                f"(now {lr:g}), trainer.grad_norm, or precision fp32; {last}"
-            )
-
-    # -- between epochs ---------------------------------------------------------------------------------------------
-
-    def finish_epoch(self, interrupted: threading.Event) -> None:
-        """Validate, keep the best weights, write metrics and a checkpoint, and decide whether to go on."""
-        state = self.state
-        scores = self._validate(interrupted)
-        is_best = self._note_best(scores)
-        if is_best:
-            save_weights(self.weights_model, self.run_dir / "best.safetensors")
-        metrics = self._epoch_metrics(scores)
-        self._report(metrics, scores, is_best)
-        write_json(self.run_dir / f"metrics_epoch_{state.epoch}.json", metrics)
-        self.callbacks.call("on_epoch", metrics)
-        patience = self.trainer.patience
-        state.finished = state.epoch + 1 == self.trainer.num_epochs
-        if patience is not None and state.epochs_without_gain >= patience and not state.finished:
-            logger.info("no better %s for %d epochs: stopping", self.trainer.validation_metric[1:], patience)
-            state.finished = True
-        state.last_metrics = metrics
-        state.epoch, state.batches_done, state.loss_sum = state.epoch + 1, 0, 0.0
-        self.save()
-
-    @property
-    def weights_model(self) -> Model:
-        """The model whose weights are validated and kept: the moving average where there is one."""
-        return self.averaged.module if self.averaged is not None else self.model  # type: ignore[return-value]
-
-    def _validate(self, interrupted: threading.Event) -> dict[str, float]:
-        data = self.data
-        if not data.validation_features:
-            return {}
-        model = self.weights_model
-        model.eval()
-
-        runner = self._runner(model)
-        total = len(runner.order(Sizes.of(data.validation_features)))
-        with ProgressLine("validation", total, plain=self.plain_progress) as advance:
-
-            def after_batch(num_windows: int) -> None:
-                advance()
-                if interrupted.is_set():
-                    self._stop()
-
-            runner.after_batch = after_batch
-            return evaluate(runner, data.validation_examples, data.validation_features).scores
-
-    def _runner(self, model: Model) -> Runner:
-        """Runs `model` on the validation data."""
-
-        def forward(batch: Batch) -> HeadOutput:
-            with self.accelerator.autocast():
-                return model(batch)
-
-        data = self.data
-        return Runner(forward, model.head, data.validation_batch_size, data.pad_id, self.device,
-                      data.validation_max_tokens)  # fmt: skip
-
-    def _note_best(self, scores: dict[str, float]) -> bool:
-        """Whether this epoch is the best so far; without validation data the last one always is."""
-        state, metric = self.state, self.trainer.validation_metric
-        sign = 1.0 if metric[0] == "+" else -1.0
-        if scores:
-            new, best = scores.get(metric[1:]), state.best_scores.get(metric[1:])
-            if new is None:
-                raise TrainingError(f"trainer.validation_metric: {metric[1:]!r} is not among the scores of this "
-                                    f"validation: {', '.join(scores)}")  # fmt: skip
-            if best is not None and not sign * new > sign * best:
-                state.epochs_without_gain += 1
-                return False
-        state.best_epoch, state.best_scores, state.epochs_without_gain = state.epoch, scores, 0
-        return True
-
-    def _epoch_metrics(self, scores: dict[str, float]) -> dict[str, Any]:
-        """The epoch's metrics under AllenNLP's keys."""
-        state = self.state
-        return {
-            "best_epoch": state.best_epoch,
-            "peak_worker_0_memory_MB": peak_memory_mb(),
-            "training_worker_0_memory_MB": peak_memory_mb(),
-            "training_duration": str(timedelta(seconds=self._elapsed())),
-            "epoch": state.epoch,
-            "training_loss": state.loss_sum / max(state.batches_done, 1),
-            **{f"validation_{name}": value for name, value in scores.items()},
-            **{f"best_validation_{name}": value for name, value in state.best_scores.items()},
-        }
-
-    def _report(self, metrics: dict[str, Any], scores: dict[str, float], is_best: bool) -> None:
-        parts = [f"training loss {metrics['training_loss']:.4f}"]
-        parts += [f"{name} {value:.4f}" for name, value in scores.items() if "-" not in name]  # not those of each type
-        mark = " (best)" if is_best and scores else ""
-        speed = f"{self.epoch_words / max(self.epoch_seconds, 1e-9):,.0f} words/s" if self.epoch_words else "recovered"
-        title = f"epoch {self.state.epoch + 1}/{self.trainer.num_epochs}"
-        logger.info("%s: %s%s; %s", title, ", ".join(parts), mark, speed)
-
-    # -- state ------------------------------------------------------------------------------------------------------
-
-    def save(self) -> None:
-        """Write a checkpoint."""
-        state = replace(self.state, seconds=self._elapsed())
-        scaler = self.accelerator.scaler
-        training = {
-            "optimizer": self.optimizer.state_dict(),
-            "scheduler": self.scheduler.state_dict() if self.scheduler else None,
-            "scaler": scaler.state_dict() if scaler else None,
-            "average": self.averaged.state_dict() if self.averaged is not None else None,
-        }
-        self.trainer.checkpointer.save(self.run_dir, state, self.model, training)
-
-    def recover(self) -> None:
-        """Take up the newest checkpoint, if there is one."""
-        clean_partial(self.run_dir)
-        found = checkpoints(self.run_dir)
-        if not found:
-            self._cut_step_log()
-            logger.info("no checkpoint in %s yet: starting from the beginning", self.run_dir)
-            return
-        self.state, training = load_checkpoint(found[-1], self.model)
-        if self.state.num_windows != len(self.data.features):
-            raise TrainingError(
-                f"{self.run_dir}: the training data have changed since this run began: {self.state.num_windows} "
-                f"windows then, {len(self.data.features)} now; restore the data, or start a new run"
-            )
-        self.optimizer.load_state_dict(training["optimizer"])
-        if self.scheduler is not None:
-            self.scheduler.load_state_dict(training["scheduler"])
-        if self.accelerator.scaler and training["scaler"]:
-            self.accelerator.scaler.load_state_dict(training["scaler"])
-        if self.averaged is not None:
-            self.averaged.load_state_dict(training["average"])
-        restore_random_states(training["random"])
-        self._cut_step_log()
-        logger.info("going on from %s (epoch %d, step %d)", found[-1].name, self.state.epoch + 1, self.state.step)
-
-    def _cut_step_log(self) -> None:
-        """Drop the logged steps that came after the checkpoint: they will be made again."""
-        if not self.step_log.exists():
-            return
-        lines = self.step_log.read_text(encoding="utf-8").splitlines(keepends=True)
-        with replacing(self.step_log) as partial:
-            partial.write_text("".join(lines[: self.state.step]), encoding="utf-8")
-
-    def _stop(self) -> None:
-        self.save()
-        raise Interrupted(
-            f"interrupted in epoch {self.state.epoch + 1} after step {self.state.step}; the state is saved in "
-            f"{self.run_dir}; go on with the same command and -r (in place of -f)"
-        )
-
-    def _elapsed(self) -> float:
-        return self.state.seconds + time.monotonic() - self.began

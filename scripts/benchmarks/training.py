@@ -65,7 +65,7 @@ def train_step(options: Options) -> list[Table]:
 
 
 def our_step(model: Any, batch: Batch, precision: Precision, options: Options) -> Callable[[], None]:
-    """One step as `training/trainer.py` makes it."""
+    """One step as `training/learner.py` makes it."""
     accelerator = make_accelerator(0 if options.device == "cuda" else -1, precision)
     optimizer = accelerator.prepare(AdamW(lr=_LEARNING_RATE, weight_decay=0.0).create(model))
     model.train()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from luke_tasks.__main__ import main
-from luke_tasks.commands.train import check_run_dir, make_run_dir
+from luke_tasks.commands._run_dir import check_run_dir, empty_run_dir
 from luke_tasks.errors import LukeTasksError
 from luke_tasks.experiment import read_config
 from tests.config_case import write_base
@@ -73,7 +73,7 @@ def test_force_replaces_a_run() -> None:
     run_dir = make_run("config.json", "out.log", "best.safetensors")
     check_run_dir(run_dir, {}, force=True, recover=False)
     assert (run_dir / "best.safetensors").exists()  # until the new run is ready to begin
-    make_run_dir(run_dir, force=True)
+    empty_run_dir(run_dir)
     assert list(run_dir.iterdir()) == []
 
 
@@ -82,7 +82,7 @@ def test_a_run_that_did_not_get_far_can_be_recovered_or_replaced() -> None:
     check_run_dir(run_dir, {}, force=False, recover=True)
     assert (run_dir / "out.log").exists()
     check_run_dir(run_dir, {}, force=True, recover=False)
-    make_run_dir(run_dir, force=True)
+    empty_run_dir(run_dir)
     assert not (run_dir / "out.log").exists()
 
 

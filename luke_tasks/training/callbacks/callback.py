@@ -1,19 +1,31 @@
-"""What a run can be watched with. A callback that fails is switched off with a warning; the run goes on."""
+"""What a run can be watched with. A callback that fails, or hangs, is switched off with a warning; the run goes on."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+import queue
+import threading
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from luke_tasks.registry import Registrable
+from luke_tasks.spec import Spec
 
 logger = logging.getLogger(__name__)
 
+_LAST = ("on_end", "on_stop")
+_given_up: list[str] = []  # names of callbacks of which a call still hangs in its thread
+
 
 class Callback(Registrable):
-    """Base of callbacks (`trainer.callbacks`). Each method does nothing unless overridden."""
+    """Base of callbacks (`trainer.callbacks`). Each method does nothing unless overridden.
+
+    All calls of one callback, its constructor's included, run in one thread of its own, one after another, while the
+    training waits for `time_limit_seconds` at most.
+    """
+
+    time_limit_seconds: ClassVar[float] = 120.0  # of a call; wandb's own patience with its server is 90
 
     def on_start(self, run_dir: Path, config: dict[str, Any]) -> None:
         """Training is about to begin, or to go on."""
@@ -27,19 +39,81 @@ class Callback(Registrable):
     def on_end(self, metrics: dict[str, Any]) -> None:
         """Training is over; `metrics` is `metrics.json`."""
 
+    def on_stop(self) -> None:
+        """Training is broken off, by a signal or an error; it may be recovered later."""
+
 
 class Callbacks:
-    """Calls all callbacks; the failure of one never stops the run."""
+    """Calls all callbacks; the failure of one never stops the run.
 
-    def __init__(self, callbacks: Sequence[Callback]) -> None:
-        self._active = list(callbacks)
+    Args:
+        callbacks: as the config describes them, or made already.
+    """
+
+    def __init__(self, callbacks: Sequence[Spec[Callback] | Callback]) -> None:
+        self._active: list[_Watched] = []
+        for described in callbacks:
+            watched = _Watched(described)
+            if watched.run("its constructor", watched.make):
+                self._active.append(watched)
 
     def call(self, method: str, *args: Any) -> None:
         """Call `method` of every callback that has not failed before."""
-        for callback in list(self._active):
+        self._active = [one for one in self._active if one.run(method, one.bound(method, *args))]
+        if method in _LAST:
+            for one in self._active:
+                one.close()
+            self._active = []
+
+
+def callbacks_hang() -> bool:
+    """Whether a call of some callback has not come back in its time, so that an ordinary exit could wait for it."""
+    return bool(_given_up)
+
+
+class _Watched:
+    """One callback and its thread."""
+
+    def __init__(self, described: Spec[Callback] | Callback) -> None:
+        self._described = described
+        self._type: type[Callback] = described.owner if isinstance(described, Spec) else type(described)
+        self._callback: Callback | None = None
+        self._calls: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()  # None: no more
+        self._answers: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
+        threading.Thread(target=self._work, name=self._type.__name__, daemon=True).start()
+
+    def make(self) -> None:
+        """Call the constructor."""
+        self._callback = self._described.build() if isinstance(self._described, Spec) else self._described
+
+    def bound(self, method: str, *args: Any) -> Callable[[], None]:
+        """A call of a method."""
+        return lambda: getattr(self._callback, method)(*args)
+
+    def run(self, what: str, call: Callable[[], None]) -> bool:
+        """Whether the call came back without an error; if not, warn."""
+        seconds = self._type.time_limit_seconds
+        self._calls.put(call)
+        try:
+            error = self._answers.get(timeout=seconds)
+        except queue.Empty:
+            _given_up.append(self._type.__name__)
+            error = TimeoutError(f"no answer within {seconds:g} seconds")
+        if error is not None:
+            logger.warning("callback %s failed in %s and is switched off: %s: %s",
+                           self._type.__name__, what, type(error).__name__, error)  # fmt: skip
+            self.close()
+        return error is None
+
+    def close(self) -> None:
+        """End the thread."""
+        self._calls.put(None)
+
+    def _work(self) -> None:
+        while (call := self._calls.get()) is not None:
             try:
-                getattr(callback, method)(*args)
-            except Exception as error:  # whatever a callback's library raises
-                logger.warning("callback %s failed in %s and is switched off: %s: %s",
-                               type(callback).__name__, method, type(error).__name__, error)  # fmt: skip
-                self._active.remove(callback)
+                call()
+            except BaseException as error:  # whatever a callback's library raises, SystemExit included
+                self._answers.put(error)
+            else:
+                self._answers.put(None)

@@ -28,3 +28,6 @@ class TensorBoardCallback(Callback):
 
     def on_end(self, metrics: dict[str, Any]) -> None:
         self.writer.close()
+
+    def on_stop(self) -> None:
+        self.writer.close()  # or what it has not written yet would be lost

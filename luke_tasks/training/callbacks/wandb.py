@@ -57,3 +57,6 @@ class WandbCallback(Callback):
     def on_end(self, metrics: dict[str, Any]) -> None:
         self.run.summary.update(metrics)
         self.run.finish()
+
+    def on_stop(self) -> None:
+        self.run.finish(exit_code=1)

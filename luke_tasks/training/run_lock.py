@@ -1,0 +1,90 @@
+"""One process at a time writes into a run's directory.
+
+The lock is the kernel's (`flock` on `.lock` in the directory), so it is gone with its holder, however that ended; the
+file by itself locks nothing. On NFS, Linux makes of it a lock that other machines see, too (mount option `local_lock`
+or `nolock`: only this machine's processes). Where a file system has no such locks, a warning says so.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import logging
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
+
+from luke_tasks.errors import LukeTasksError
+
+LOCK_NAME = ".lock"
+_UNSUPPORTED = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
+logger = logging.getLogger(__name__)
+
+
+@contextmanager
+def run_lock(run_dir: Path) -> Iterator[None]:
+    """Hold the lock of a directory, which must be there, while the block runs.
+
+    Raises:
+        LukeTasksError: another process holds it; the message names that process and its machine.
+    """
+    path = run_dir / LOCK_NAME
+    with _locked_file(path, run_dir) as file:
+        file.truncate(0)
+        file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
+        file.flush()
+        try:
+            yield
+        finally:  # while it is still locked; who waits to open it sees that it is another file, see `_locked_file`
+            with contextlib.suppress(OSError):  # the directory has gone, or may no longer be written to
+                path.unlink()
+
+
+def check_unlocked(run_dir: Path) -> None:
+    """Raises LukeTasksError when another process holds the lock of this directory, which need not be there."""
+    try:
+        file = (run_dir / LOCK_NAME).open("r+", encoding="utf-8")
+    except OSError:  # no lock; or none that we may look at, which writing into the directory will show
+        return
+    with file:
+        _lock(file, run_dir)
+
+
+def _locked_file(path: Path, run_dir: Path) -> TextIO:
+    while True:
+        file = path.open("a+", encoding="utf-8")
+        try:
+            _lock(file, run_dir)
+            # Between opening and locking, its last holder may have removed it: then it locks nothing.
+            if _is_at(file, path):
+                return file
+        except BaseException:
+            file.close()
+            raise
+        file.close()
+
+
+def _is_at(file: TextIO, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _lock(file: TextIO, run_dir: Path) -> None:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.seek(0)
+        holder = file.read().strip() or "another process"
+        raise LukeTasksError(f"{run_dir}: {holder} is writing into this directory; wait for it, end it, or choose "
+                             "another -s") from None  # fmt: skip
+    except OSError as error:
+        if error.errno not in _UNSUPPORTED:
+            raise
+        logger.warning("%s: this file system has no locks (%s): nothing keeps a second process from writing into it",
+                       run_dir, error.strerror)  # fmt: skip
