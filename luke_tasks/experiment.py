@@ -21,6 +21,8 @@ from luke_tasks.errors import CheckpointError, ConfigError, Fault, LukeTasksErro
 from luke_tasks.experiment_config import CheckedConfig, ExperimentConfig, check_config, read_config
 from luke_tasks.files import write_json
 from luke_tasks.heads.head import Head, Model
+from luke_tasks.readers.data_set import DataSet, read_set
+from luke_tasks.readers.feature_cache import read_cached
 from luke_tasks.readers.reader import Reader
 from luke_tasks.schema import nearest
 from luke_tasks.training import archive
@@ -120,38 +122,37 @@ def build(config: CheckedConfig, processes: Processes = ALONE) -> Experiment:
     copied_words = tokenizer.add_words({**validation_reader.added_words, **reader.added_words})
     add_words(tokenizer, encoder, copied_words)
 
-    paths = {"train": (reader, parts.train_data_path), "validation": (validation_reader, parts.validation_data_path),
-             "test": (validation_reader, parts.test_data_path)}  # fmt: skip
-    sets = {name: _read_set(name, own_reader, path) for name, (own_reader, path) in paths.items() if path is not None}
-    labels = _make_labels(parts, reader, {name: examples for name, (examples, _) in sets.items()})
-    for name, (_, features) in sets.items():
-        for feature in features:  # a label without a place in the model is said now, not after an epoch
-            if feature.targets(labels) is None and name == "train":
-                raise LukeTasksError(f"{parts.train_data_path}: holds examples without a gold label: nothing can be "
-                                     "learned from them; check the options of dataset_reader")  # fmt: skip
+    sets = _read_sets(parts, reader, validation_reader)
+    labels = _make_labels(parts, reader, {name: found.label_counts for name, found in sets.items()})
+    for name, found in sets.items():  # a label without a place in the model is said now, not after an epoch
+        if found.count_unlabelled(labels) and name == "train":
+            raise LukeTasksError(f"{parts.train_data_path}: holds examples without a gold label: nothing can be "
+                                 "learned from them; check the options of dataset_reader")  # fmt: skip
     model = join_head(parts, encoder, tokenizer, labels)
     model.head.load_pretrained(parts.model.encoder.values["pretrained"])
     _check_metric(trainer, model.head)
 
     logger.info("model: %s parameters", f"{sum(p.numel() for p in model.parameters()):,}")
     validation_loader = parts.validation_data_loader or parts.data_loader
-    validation_examples, validation_features = sets.get("validation", ((), ()))
-    if parts.data_loader.num_batches(sets["train"][1], seed=parts.random_seed, num_epochs=1) == [0]:
-        raise ConfigError([Fault("data_loader.drop_last", f"the {len(sets['train'][1])} windows of the training data "
+    train, validation, test = (sets.get(name) for name in ("train", "validation", "test"))
+    assert train is not None
+    if parts.data_loader.num_batches(train.features, seed=parts.random_seed, num_epochs=1) == [0]:
+        raise ConfigError([Fault("data_loader.drop_last", f"the {len(train.features)} windows of the training data "
                                  f"make no full batch of {parts.data_loader.batch_size}")])  # fmt: skip
     data = TrainingData(
-        features=sets["train"][1],
+        features=train.features,
         loader=parts.data_loader,
         labels=labels,
         pad_id=tokenizer.special.pad,
-        validation_examples=validation_examples,
-        validation_features=validation_features,
+        validation_examples=validation.examples if validation else (),
+        validation_features=validation.features if validation else (),
         validation_batch_size=validation_loader.batch_size,
         validation_max_tokens=validation_loader.max_tokens,
     )
     if not processes.is_main:  # all begin with the same weights; what each drops is its own
         torch.manual_seed((parts.pytorch_seed + processes.rank) % 2**32)
-    return Experiment(config, tokenizer, labels, model, trainer, data, sets.get("test"), device, processes)
+    return Experiment(config, tokenizer, labels, model, trainer, data,
+                      (test.examples, test.features) if test else None, device, processes)  # fmt: skip
 
 
 def published_tokenizer(parts: ExperimentConfig) -> Tokenizer:
@@ -219,30 +220,43 @@ def write_run_files(
     write_json(run_dir / "meta.json", archive.meta())
 
 
-def _read_set(name: str, reader: Reader, path: str) -> tuple[Sequence[Any], Sequence[Any]]:
-    examples, features = reader.read_encoded(path)
-    words = sum(feature.num_words for feature in features)
-    logger.info("%s: %s words in %s windows (examples: %s) from %s", name, f"{words:,}", f"{len(features):,}",
-                f"{len(examples):,}", path)  # fmt: skip
-    if not features:
-        raise LukeTasksError(f"{path}: no window could be made of its {len(examples)} examples")
-    return examples, features
+def _read_sets(parts: ExperimentConfig, reader: Reader, validation_reader: Reader) -> dict[str, DataSet]:
+    """The sets that the config names; those whose loader has a `cache_dir` through the cache."""
+    validation_spec = parts.validation_dataset_reader or parts.dataset_reader
+    validation_loader = parts.validation_data_loader or parts.data_loader
+    sources = {
+        "train": (parts.train_data_path, reader, parts.dataset_reader, parts.data_loader),
+        "validation": (parts.validation_data_path, validation_reader, validation_spec, validation_loader),
+        "test": (parts.test_data_path, validation_reader, validation_spec, validation_loader),
+    }
+    sets = {}
+    for name, (path, own_reader, spec, loader) in sources.items():
+        if path is None:
+            continue
+        if loader.cache_dir is None:
+            found = read_set(own_reader, path)
+        else:
+            found = read_cached(own_reader, spec, path, loader.cache_dir)
+        logger.info("%s: %s words in %s windows (examples: %s) from %s", name, f"{found.num_words:,}",
+                    f"{len(found.features):,}", f"{len(found.examples):,}", found.origin)  # fmt: skip
+        if not found.features:
+            raise LukeTasksError(f"{path}: no window could be made of its {len(found.examples)} examples")
+        sets[name] = found
+    return sets
 
 
-def _make_labels(parts: ExperimentConfig, reader: Reader, sets: dict[str, Sequence[Any]]) -> Labels:
+def _make_labels(parts: ExperimentConfig, reader: Reader, counts: dict[str, Counter[str]]) -> Labels:
     if not reader.has_labels:
         return Labels(())
     if parts.vocabulary is not None and parts.vocabulary.directory is not None:
         return Labels.load(Path(parts.vocabulary.directory))
-    counts = {name: Counter(label for example in examples for label in reader.labels_of(example))
-              for name, examples in sets.items()}  # fmt: skip
     unseen = [label for count in counts.values() for label in count if label not in counts["train"]]
     for label in list(dict.fromkeys(unseen))[:_MOST_NAMED]:
         logger.warning("label %r is in the validation or test data only: nothing can learn it", label)
     if len(set(unseen)) > _MOST_NAMED:
         logger.warning("and so are %d more labels", len(set(unseen)) - _MOST_NAMED)
-    chosen: Iterable[str] = parts.datasets_for_vocab_creation or sets
-    labels = Labels.count(label for name in chosen if name in sets for label in counts[name].elements())
+    chosen: Iterable[str] = parts.datasets_for_vocab_creation or counts
+    labels = Labels.count(label for name in chosen if name in counts for label in counts[name].elements())
     if len(labels) < reader.min_labels:
         found = f"one label only ({labels[0]})" if labels else "no label"
         raise LukeTasksError(f"{parts.train_data_path}: the data hold {found}: nothing can be learned from them")

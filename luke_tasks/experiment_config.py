@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import importlib.util
 import inspect
 import os
 from collections.abc import Iterator, Sequence
@@ -132,6 +133,7 @@ def _faults_between_parts(values: dict[str, Any], for_training: bool) -> Iterato
     """What no part can see alone. `values` may lack keys that are faulty themselves."""
     if for_training:
         yield from _file_faults(values)
+        yield from _cache_faults(values)
     if values.get("evaluate_on_test") is True and values.get("test_data_path") is None:
         yield Fault("evaluate_on_test", "is true, but there is no test_data_path; give it, or remove this key")
     model, trainer = values.get("model"), values.get("trainer")
@@ -176,6 +178,23 @@ def _file_faults(values: dict[str, Any]) -> Iterator[Fault]:
             yield Fault(
                 "vocabulary.directory", f"there is no {directory}/labels.txt; expected the vocabulary/ of a run"
             )
+
+
+def _cache_faults(values: dict[str, Any]) -> Iterator[Fault]:
+    for key in ("data_loader", "validation_data_loader"):
+        loader = values.get(key)
+        folder = loader.values.get("cache_dir") if isinstance(loader, Spec) else None
+        if not isinstance(folder, str) or is_unset(folder) or not folder.strip() or "\0" in folder:
+            continue
+        path = Path(folder).absolute()
+        present = next(place for place in (path, *path.parents) if place.exists())
+        if not present.is_dir():
+            yield Fault(f"{key}.cache_dir", f"{present} is a file; expected a folder")
+        elif present != path and not os.access(present, os.W_OK):
+            yield Fault(f"{key}.cache_dir", f"{folder} cannot be made: {present} allows no new files")
+        if importlib.util.find_spec("datasets") is None:
+            yield Fault(f"{key}.cache_dir", "needs the package datasets, which is not installed: pip install "
+                                            "'luke-tasks[cache]'; or remove this key")  # fmt: skip
 
 
 def _data_file_faults(key: str, path: str) -> Iterator[Fault]:

@@ -73,6 +73,8 @@ Seed = Annotated[int, Check(lambda value: 0 <= value < 2**32, "an integer from 0
 Regex = Annotated[str, Check(lambda text: not _regex_error(text), "a regular expression", _regex_error)]
 Encoding = Annotated[str, Check(_is_encoding, 'the name of a text encoding, as "utf-8" or "ISO-8859-1"')]
 
+Folder = Annotated[str, Check(lambda name: bool(name.strip()) and "\0" not in name, "the name of a folder")]
+
 
 class Registrable:
     """Base of class hierarchies chosen by name. Each direct subclass owns a registry of its own subclasses.

@@ -38,6 +38,7 @@ SUITES = {  # name → module and function
     "train-step": "training:train_step",
     "memory": "training:memory",
     "read": "reading:read",
+    "cache": "caching:cache",
     "ner": "evaluating:ner",
     "typing": "evaluating:typing",
     "relation": "evaluating:relation",
@@ -45,7 +46,11 @@ SUITES = {  # name → module and function
     "predict": "predicting:predict",
     "start": "predicting:start",
 }
-CHILDREN = {"memory": "training:child", "read": "reading:child"}  # suites that measure in processes of their own
+CHILDREN = {
+    "memory": "training:child",
+    "read": "reading:child",
+    "cache": "caching:child",
+}  # suites that measure in processes of their own
 LEAST_REPEATS = 5
 
 
@@ -124,9 +129,19 @@ def _parser() -> argparse.ArgumentParser:
         "may serve one of these suites only")  # fmt: skip
     add("--archive", type=Path, metavar="ARCHIVE", help="predict: the archive for the cold start, instead of a random "
         "model of the quickstart's size")  # fmt: skip
-    add("--records", type=int, metavar="N", help="read: records of each long file (default 100,000; small: 1,000)")
-    add("--pretrained", default="embedded:minilm", metavar="NAME", help="read: checkpoint whose tokenizer is used")
-    add("--only", metavar="READER", help="read: this row alone")
+    add(
+        "--records",
+        type=int,
+        metavar="N",
+        help="read, cache: records of each long file (default 100,000; small: 1,000)",
+    )
+    add(
+        "--pretrained",
+        default="embedded:minilm",
+        metavar="NAME",
+        help="read, cache: checkpoint whose tokenizer is used",
+    )
+    add("--only", metavar="READER", help="read, cache: this reader alone")
     add("--matrix-size", type=int, metavar="N", help="rows of the matrices whose product gives the machine's rate")
     add("--json", type=Path, metavar="FILE", help="write every number of every round")
     add("--markdown", type=Path, metavar="FILE", help="write what is printed")

@@ -13,8 +13,10 @@ from luke_tasks.errors import ConfigError, Fault, LukeTasksError, describe, join
 from luke_tasks.files import is_partial
 from luke_tasks.training.run_lock import LOCK_NAME, run_lock
 
-# A run may go on in another number of processes; what that means, `training/recovery.py` says.
-_PER_PROCESS = re.compile(r"distributed(\..*)?|trainer\.(cuda_device|num_gradient_accumulation_steps)")
+# A run may go on in another number of processes; what that means, `training/recovery.py` says. And on another machine.
+_PER_PROCESS = re.compile(
+    r"distributed(\..*)?|trainer\.(cuda_device|num_gradient_accumulation_steps)|(validation_)?data_loader\.cache_dir"
+)
 _LAST_REMOVED = ("meta.json", "config.json", "out.log")  # what shows that a directory is a run's: see `_is_run`
 
 

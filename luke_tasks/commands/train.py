@@ -79,7 +79,9 @@ def _run(args: argparse.Namespace, processes: Processes) -> int:
         return launch(config.parts.distributed, args.command_line, node_rank=args.node_rank, debug=args.debug)
     built = experiment.build(config, Processes() if is_launcher else processes)
     if args.dry_run:
-        logger.info("dry run: everything is read and built; nothing is trained or written")
+        loaders = (config.parts.data_loader, config.parts.validation_data_loader)
+        but = " but the cache of features" if any(one is not None and one.cache_dir for one in loaders) else ""
+        logger.info("dry run: everything is read and built; nothing is trained or written%s", but)
         return 0
     if not processes.is_main:
         log_warnings()

@@ -14,7 +14,7 @@ from torch import Tensor
 from luke_tasks.data.batch import Batch
 from luke_tasks.data.features import IGNORED_LABEL, EntityAttention, Features, FloatArray, IntArray
 from luke_tasks.data.labels import Labels
-from luke_tasks.registry import PositiveInt
+from luke_tasks.registry import Folder, PositiveInt
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +32,10 @@ class Sizes(NamedTuple):
 
     @classmethod
     def of(cls, features: Sequence[Features]) -> Sizes:
-        """The sizes of each of N features."""
+        """The sizes of each of N features; of stored ones (`stored_set.py`) without making any."""
+        known = getattr(features, "sizes", None)
+        if isinstance(known, cls):
+            return known
         counts = [[(len(window.word_ids), len(window.entity_ids)) for window in one.windows] for one in features]
         return cls(
             rows=np.array([len(windows) for windows in counts], dtype=np.int64),
@@ -54,6 +57,14 @@ class Sizes(NamedTuple):
         )
         filled = sum(int(self.tokens[list(rows)].sum()) for rows in batches)
         return 1 - filled / places if places else 0.0
+
+
+def count_words(features: Sequence[Features], rows: Sequence[int]) -> int:
+    """The words of some features, given by their places; of stored ones (`stored_set.py`) without making any."""
+    known = getattr(features, "num_words", None)
+    if known is not None:
+        return int(known[list(rows)].sum())
+    return sum(features[row].num_words for row in rows)
 
 
 def batch_limit(batch_size: int | None, max_tokens: int | None) -> int | None:
@@ -85,6 +96,9 @@ class DataLoader:
         drop_last: leave out the last batch when it is smaller than `batch_size`.
         bucket: with `shuffle`, put windows of like length into one batch, which leaves less padding; which of them
             meet, and the order of batches, stay random.
+        cache_dir: folder, relative to the working directory, for a cache of the features (`readers/feature_cache.py`,
+            needs the extra `cache`): they are read and encoded once, and mapped from disk then, so that data larger
+            than memory can be trained on; the results are the same. None: they are held in memory.
     """
 
     def __init__(
@@ -95,12 +109,14 @@ class DataLoader:
         shuffle: bool = False,
         drop_last: bool = False,
         bucket: bool = False,
+        cache_dir: Folder | None = None,
     ) -> None:
         self.batch_size = batch_limit(batch_size, max_tokens)
         self.max_tokens = max_tokens
         self.shuffle = shuffle
         self.drop_last = drop_last
         self.bucket = bucket
+        self.cache_dir = cache_dir
 
     @classmethod
     def config_faults(cls, values: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -138,7 +154,8 @@ class DataLoader:
             order = order[: len(order) // self.batch_size * self.batch_size]
         if self.shuffle and self.bucket and len(order):
             pool = _POOLED_BATCHES * self.batch_size
-            lengths = np.array([len(feature.word_ids) + len(feature.entity_ids) for feature in features])
+            sizes = Sizes.of(features)
+            lengths = sizes.words + sizes.entities
             pools = [order[start : start + pool] for start in range(0, len(order), pool)]
             order = np.concatenate([rows[np.argsort(lengths[rows], kind="stable")] for rows in pools])
         return [order[start : start + self.batch_size].tolist() for start in range(0, len(order), self.batch_size)]

@@ -7,6 +7,7 @@ A published checkpoint's tokenizer is read once (`published_tokenizer.py`); arch
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -199,12 +200,21 @@ class Tokenizer:
         """Write `tokenizer.json` and `special.json` into `directory`, which is made."""
         directory.mkdir(parents=True, exist_ok=True)
         self.backend.save(str(directory / "tokenizer.json"))
+        (directory / "special.json").write_text(self._special_json(), encoding="utf-8")
+
+    def digest(self) -> str:
+        """SHA-256 of all that is saved: with the same, texts have the same pieces and ids."""
+        found = hashlib.sha256(self.backend.to_str().encode("utf-8"))
+        found.update(self._special_json().encode("utf-8"))
+        return found.hexdigest()
+
+    def _special_json(self) -> str:
         special: dict[str, Any] = {"special_tokens": asdict(self.special), "entity_vocab": self.entity_vocab,
                                    "num_words": self.num_words, "added_words": self.added_words,
                                    "pair_layout": asdict(self.pair_layout)}  # fmt: skip
         if self.normaliser is not None:
             special["sentencepiece_charsmap"] = base64.b64encode(self.normaliser.charsmap).decode("ascii")
-        (directory / "special.json").write_text(json.dumps(special, ensure_ascii=False), encoding="utf-8")
+        return json.dumps(special, ensure_ascii=False)
 
     @classmethod
     def load(cls, directory: Path) -> Tokenizer:

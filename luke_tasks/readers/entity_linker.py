@@ -21,7 +21,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from luke_tasks.data.hub import SPECIAL_ENTITIES, checkpoint_dir, read_entity_vocab, read_entity_vocab_file
+from luke_tasks.data.hub import (
+    CONFIG_FILES,
+    SPECIAL_ENTITIES,
+    checkpoint_dir,
+    read_entity_vocab,
+    read_entity_vocab_file,
+)
 from luke_tasks.data.tokenizer import Tokenizer
 from luke_tasks.errors import ConfigError, DataError, Fault, describe
 from luke_tasks.registry import PositiveInt, Registrable
@@ -121,6 +127,13 @@ class EntityLinker(Registrable, ABC):
             if entity_id is not None:
                 found.append(Mention(entity_id, start, end))
         return found
+
+    def files(self) -> list[Path]:
+        """See `Reader.files`: the entity vocabulary of a folder or hub name."""
+        if self.entity_vocab_path is None or Path(self.entity_vocab_path).is_file():
+            return []
+        folder = checkpoint_dir(self.entity_vocab_path, weights=False)
+        return [folder / name for name in CONFIG_FILES if (folder / name).exists()]
 
     @cached_property
     def _vocab(self) -> Mapping[str, int]:

@@ -68,6 +68,11 @@ class Reader(Registrable, ABC):
             return self.parse_input({"text": line.rstrip("\r\n")}, where)
         return self.parse_input(parse_json(stripped, where), where)
 
+    def files(self) -> Iterable[Path]:
+        """Files besides the data file that its windows depend on, for the cache of features, which is made again when
+        their content changes. Those that a config's key names by path are known without this."""
+        return ()
+
     def report_dropped(self, path: str | Path) -> None:
         """Log what `encode` had to leave out since the last report, once for each kind."""
         for what, count in self.dropped.items():

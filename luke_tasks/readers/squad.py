@@ -159,6 +159,10 @@ class SquadReader(Reader):
         id = get_id(record, where)
         return SquadExample(id, title.replace("_", " "), question, context, None, self.languages or Languages(), where)
 
+    def files(self) -> Iterable[Path]:
+        """Those of the linker."""
+        return () if self.linker is None else self.linker.files()
+
     # -- examples → features ----------------------------------------------------------------------------------------
 
     def encode(self, examples: Iterable[SquadExample]) -> Sequence[SquadFeatures]:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from luke_tasks.data.batch import Batch
 from luke_tasks.data.features import Features
 from luke_tasks.data.loader import Sizes, collate, evaluation_order, report_batches
+from luke_tasks.data.stored_set import StoredFeatures
 from luke_tasks.heads.head import Head, HeadOutput, Model, Window
 from luke_tasks.training.processes import ALONE, Processes
 
@@ -79,15 +80,14 @@ def evaluate(runner: Runner, examples: Sequence[Any], features: Sequence[Feature
         DataError: a gold label the model does not know.
     """
     losses: list[float] = []
-    windows = _run(runner, features, losses)
+    logits = _run(runner, features, losses)
     if not runner.processes.is_main:
         return Evaluation(runner.processes.broadcast({}), [])
     metrics = runner.head.make_metrics()
     predictions = []
-    for example in examples:
-        own = windows.get(id(example), [])
-        prediction = runner.head.decode(example, own)
-        runner.head.update_metrics(metrics, example, own, prediction)
+    for example, windows in _by_example(examples, features, logits):
+        prediction = runner.head.decode(example, windows)
+        runner.head.update_metrics(metrics, example, windows, prediction)
         predictions.append(prediction)
     scores = runner.head.scores(metrics)
     if losses:
@@ -117,20 +117,20 @@ def predict(
         except Exception as error:  # raised again below
             failure = error
         more = len(chunk) == chunk_size
-        windows = _run(runner, encode(chunk), None) if chunk else {}
-        for example in chunk:
-            yield example, runner.head.decode(example, windows.get(id(example), []))
+        features = encode(chunk) if chunk else []
+        for example, windows in _by_example(chunk, features, _run(runner, features, None)):
+            yield example, runner.head.decode(example, windows)
     if failure is not None:
         raise failure
 
 
-def _run(runner: Runner, features: Sequence[Features], losses: list[float] | None) -> dict[int, list[Window]]:
-    """The windows of each example (by identity), in the order of `features`; batch losses are added to `losses`.
+def _run(runner: Runner, features: Sequence[Features], losses: list[float] | None) -> list[NDArray[np.float32]]:
+    """The logits of each of `features`; batch losses are added to `losses`.
 
     Of several processes rank 0 gets them, a round of batches at a time: beside the logits that one process holds, too,
     it needs room for those of `world_size` batches.
     """
-    logits: dict[int, Any] = {}  # by identity of the features
+    logits: list[NDArray[np.float32]] = [np.zeros(0, dtype=np.float32)] * len(features)
     labels = runner.head.labels if losses is not None else None
     order = runner.order(Sizes.of(features))
     # Weights that are gathered for a forward pass (FSDP) and kept must be fit for training later.
@@ -142,12 +142,10 @@ def _run(runner: Runner, features: Sequence[Features], losses: list[float] | Non
             for (loss, of_windows), of_batch in zip(found or (), in_round, strict=False):  # what does not count is last
                 if loss is not None and losses is not None:
                     losses.append(loss)
-                logits.update((id(features[index]), values) for index, values in zip(of_batch, of_windows, strict=True))
+                for index, values in zip(of_batch, of_windows, strict=True):
+                    logits[index] = values
             runner.after_batch(sum(map(len, in_round)))
-    windows: dict[int, list[Window]] = {}
-    for feature in features if logits else ():
-        windows.setdefault(id(feature.example), []).append(Window(feature, logits[id(feature)]))
-    return windows
+    return logits
 
 
 def _run_batch(runner: Runner, batch: Batch) -> tuple[float | None, list[NDArray[np.float32]]]:
@@ -157,3 +155,21 @@ def _run_batch(runner: Runner, batch: Batch) -> tuple[float | None, list[NDArray
     of_windows = [runner.head.window_logits(of_batch, row, feature).numpy().copy()
                   for row, feature in enumerate(batch.features)]  # fmt: skip
     return output.loss.item() if output.loss is not None else None, of_windows
+
+
+def _by_example(
+    examples: Sequence[Any], features: Sequence[Features], logits: Sequence[NDArray[np.float32]]
+) -> Iterator[tuple[Any, list[Window]]]:
+    """Each example with its windows, in the order of `features`."""
+    for example, rows in zip(examples, _rows_by_example(examples, features), strict=True):
+        yield example, [Window(features[row], logits[row]) for row in rows]
+
+
+def _rows_by_example(examples: Sequence[Any], features: Sequence[Features]) -> Iterable[Sequence[int]]:
+    """Which features are the windows of each example: by the example's identity, unless they are stored."""
+    if isinstance(features, StoredFeatures):
+        return features.rows_by_example()
+    rows: dict[int, list[int]] = {}
+    for row, feature in enumerate(features):
+        rows.setdefault(id(feature.example), []).append(row)
+    return [rows.get(id(example), []) for example in examples]

@@ -21,7 +21,7 @@ from typing import Any, NoReturn, TextIO
 
 import torch
 
-from luke_tasks.data.loader import Sizes, collate, report_batches
+from luke_tasks.data.loader import Sizes, collate, count_words, report_batches
 from luke_tasks.errors import Interrupted, TrainingError
 from luke_tasks.files import write_json
 from luke_tasks.heads.head import Model
@@ -167,7 +167,7 @@ class _Run:
             for group in self._groups():
                 before = state.batches_done
                 self._step(group, log)
-                words = sum(data.features[index].num_words for rows in group for index in rows)
+                words = sum(count_words(data.features, rows) for rows in group)
                 self.epoch_words += words
                 advance(words, self._mean_loss())
                 if self.agreed(interrupted, trainer.checkpointer.is_due(before, state.batches_done)):

@@ -22,7 +22,7 @@ from tests.conftest import ROOT, conll
 
 sys.path.insert(0, str(ROOT / "scripts"))
 import benchmark
-from benchmarks import evaluating, predicting, reading, training
+from benchmarks import caching, evaluating, predicting, reading, training
 from benchmarks.flops import TRAINING, attention_flops, encoder_flops
 from benchmarks.models import luke_config, make_batch, make_checkpoint, their_inputs, their_model, windows_of
 from benchmarks.options import Options
@@ -128,6 +128,7 @@ def jobs(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
     monkeypatch.setattr(training, "in_own_process", here)
     monkeypatch.setattr(reading, "in_own_process", here)
+    monkeypatch.setattr(caching, "in_own_process", here)
     return noted
 
 
@@ -147,6 +148,19 @@ def test_read(options: Options, jobs: list[dict[str, Any]]) -> None:
     assert "2 documents" in documents[0]["case"]
     assert [record["reader"] for record in readers] == [job["reader"] for job in jobs] == list(SAMPLES)
     assert all(record["words_per_second"] > 0 and record["file"] > 0 for record in readers)
+
+
+def test_cache(options: Options, jobs: list[dict[str, Any]]) -> None:
+    pytest.importorskip("datasets")
+    checkpoint = make_checkpoint(options, "LukeModel")
+    options = replace(options, pretrained=str(checkpoint), records=20)
+    (records,) = run("cache", options)
+    assert [(record["reader"], record["features"]) for record in records] == [
+        (reader, way) for reader in caching.READERS for way in caching.WAYS
+    ]
+    assert [job["folder"] is None for job in jobs] == [True, False, False] * len(caching.READERS)
+    assert all(record["start"] > 0 and record["epoch"] > 0 and record["file"] > 0 for record in records)
+    assert all((record["cache"] > 0) == (record["features"] != "in memory") for record in records)
 
 
 def test_a_process_of_its_own(options: Options) -> None:
@@ -368,6 +382,7 @@ def test_the_command_writes_both_files(tmp_path: Path, capsys: pytest.CaptureFix
         (["ner", "qa", "--data", "pyproject.toml"], "--data: one file cannot serve ner, qa"),
         (["encoder", "--windows", "0"], "--windows 0: expected at least 1"),
         (["read", "--only", "nothing"], "--only nothing: expected one of conll,"),
+        (["cache", "--only", "nothing"], "--only nothing: expected one of conll_span,"),
     ],
 )
 def test_requests_that_cannot_be_met(
