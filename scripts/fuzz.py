@@ -36,7 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
     logging.disable(logging.CRITICAL)
     if args.case:
         target, _, number = args.case.partition(":")
-        with tempfile.TemporaryDirectory(prefix="fuzz-") as folder:
+        with tempfile.TemporaryDirectory(prefix="fuzz-", dir=_memory_folder()) as folder:
             TARGETS[target].prepare(Path(folder))(runner.rng_of(target, args.seed, int(number)))
         print("a result")
         return 0

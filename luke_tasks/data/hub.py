@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
-import json
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from luke_tasks.errors import CheckpointError
+from luke_tasks.untrusted import parse_json
 
 SPECIAL_ENTITIES = ("[PAD]", "[UNK]", "[MASK]", "[MASK2]")  # the order of their ids where no other entity is kept
 
@@ -72,7 +72,7 @@ def checkpoint_dir(name: str, *, weights: bool = True) -> Path:
 def read_json(path: Path) -> dict[str, Any]:
     """The object in a checkpoint's JSON file. Raises CheckpointError where it is absent or not one."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise CheckpointError(f"{path}: no such file; {path.parent} does not hold a complete checkpoint") from None
     except (OSError, ValueError) as error:  # ValueError: not JSON, or not UTF-8
@@ -132,7 +132,7 @@ def read_entity_vocab_file(path: Path) -> dict[str, int]:
                 name, _ = line.split("\t")
                 vocab[name] = number
             else:
-                record = json.loads(line)
+                record = parse_json(line)
                 for name, language in record["entities"]:
                     vocab[name if name in SPECIAL_ENTITIES else f"{language}:{name}"] = int(record["id"])
         except (ValueError, KeyError, TypeError):

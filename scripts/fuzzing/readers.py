@@ -25,6 +25,13 @@ def _tokenizers(folder: Path) -> list[Tokenizer]:
     return [Tokenizer.from_pretrained(str(make(folder / name))) for name, make in makers.items()]
 
 
+def _reader(name: str, tokenizer: Tokenizer, options: dict[str, Any]) -> Reader:
+    """As an experiment builds it: with the word pieces that its task adds."""
+    reader: Reader = Reader.registered()[name](tokenizer=tokenizer, **options)
+    tokenizer.add_words(reader.added_words)
+    return reader
+
+
 def _changed(rng: random.Random, ending: str, data: bytes, others: list[bytes]) -> bytes:
     return mutated_json_file(rng, data, others) if ending in JSON else mutated(rng, data, others)
 
@@ -34,9 +41,7 @@ def files(name: str, folder: Path) -> Case:
     discover_all()
     tokenizers = _tokenizers(folder)
     samples = READERS[name]
-    readers: list[list[Reader]] = [
-        [Reader.registered()[name](tokenizer=tokenizer, **options) for tokenizer in tokenizers] for options, _, _ in samples
-    ]
+    readers = [[_reader(name, tokenizer, options) for tokenizer in tokenizers] for options, _, _ in samples]
     others = [data for _, _, data in samples]
 
     def case(rng: random.Random) -> None:
@@ -63,7 +68,7 @@ def inputs(folder: Path) -> Case:
             records += [b'{"text": "Paris is old .", "spans": [[0, 5]], "head": [0, 5], "tail": [6, 8]}',
                         b'{"words": ["Paris", "is", "old"], "span": [0, 1]}',
                         b'{"context": "Paris is old .", "question": "What ?", "choices": ["a", "b"], "id": 1}']  # fmt: skip
-            cases += [(Reader.registered()[name](tokenizer=tokenizer, **options), records) for tokenizer in tokenizers]
+            cases += [(_reader(name, tokenizer, options), records) for tokenizer in tokenizers]
 
     def case(rng: random.Random) -> None:
         reader, records = rng.choice(cases)

@@ -151,10 +151,8 @@ def _place(error: BaseException) -> str:
     """The last place in luke_tasks that an error went through, and where it was raised."""
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if f"{os.sep}luke_tasks{os.sep}" in frame.filename]
-    shown = []
-    for frame in dict.fromkeys((own[-1] if own else frames[-1], frames[-1])):
-        shown.append(f"{Path(frame.filename).name}:{frame.lineno}")
-    return " ← ".join(dict.fromkeys(shown))
+    last = (own[-1] if own else frames[-1], frames[-1])
+    return " ← ".join(dict.fromkeys(f"{Path(frame.filename).name}:{frame.lineno}" for frame in last))
 
 
 def _resident() -> int:

@@ -16,7 +16,7 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from luke_tasks.__main__ import main
-from luke_tasks.training import archive
+from luke_tasks.training import archive, unpacking
 from tests.tiny import tiny_luke
 from tests.training.runs import train
 
@@ -135,7 +135,7 @@ def test_no_room(
 ) -> None:
     size = (run_dir / "best.safetensors").stat().st_size
     usage = type(shutil.disk_usage(run_dir))
-    monkeypatch.setattr(archive.shutil, "disk_usage", lambda folder: usage(2**40, 2**40 - size + 1, size - 1))
+    monkeypatch.setattr(unpacking.shutil, "disk_usage", lambda folder: usage(2**40, 2**40 - size + 1, size - 1))
     message = error_of(capsys, "evaluate", str(run_dir / "model.tar.gz"), ner_files["valid"])
     assert message.startswith(f"{run_dir}/model.tar.gz: weights.safetensors unpacks to {size:,} bytes, and ")
     assert message.endswith(" has not so much room; set TMPDIR to a folder that has")
