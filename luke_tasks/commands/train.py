@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from luke_tasks.commands._arguments import add_import_argument
 from luke_tasks.commands._logging import log_to_file, log_to_file_only, log_to_terminal
 from luke_tasks.commands._start import no_garbage_collection
 from luke_tasks.errors import ConfigError, Fault, LukeTasksError, describe, join_path
@@ -26,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     existing.add_argument("-r", "--recover", action="store_true", help="go on with the run that is in DIR")
     parser.add_argument("-o", "--overrides", default="", metavar="JSON",
                         help='changes to the config, e.g. \'{"trainer.num_epochs": 1}\'')  # fmt: skip
+    add_import_argument(parser)
     parser.add_argument("--dry-run", action="store_true", help="check the config, read the data, build the model, stop")
     parser.add_argument("--file-friendly-logging", action="store_true", help="plain lines instead of live bars")
     parser.add_argument("--node-rank", type=int, default=0, help="of a run over several machines (only 0 so far)")
@@ -38,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
         raise LukeTasksError(f"--node-rank {args.node_rank}: training runs in one process so far; leave it out")
     from luke_tasks.config import load_config
 
-    loaded = load_config(args.config, args.overrides)  # a file that is no config is refused before torch is loaded
+    loaded = load_config(args.config, args.overrides, allow_imports=args.allow_imports)  # a file that is no config is refused before torch is loaded
     with no_garbage_collection():
         from luke_tasks import experiment
 

@@ -7,7 +7,6 @@ weights in their places. Readers get the options of the original evaluation (stu
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Mapping
@@ -24,6 +23,7 @@ from luke_tasks.errors import ArchiveError, CheckpointError, listed
 from luke_tasks.heads.head import Model
 from luke_tasks.interop.huggingface import BY_NAME, CONFIG_KEY, NO_ENTITY_NAMES, Facts, HeadClass
 from luke_tasks.readers.conll_span import NON_ENTITY
+from luke_tasks.untrusted import parse_json
 
 BATCH_SIZE = 32  # the original evaluation's
 MAX_WINDOW = 512  # word pieces of a window there
@@ -67,7 +67,7 @@ def _is_checkpoint(directory: Path) -> bool:
     """Whether it is one, perhaps a damaged one, and not a run of ours or a checkpoint within a run."""
     has_weights = any((directory / name).exists() for name in _WEIGHTS) and not (directory / "state.json").exists()
     try:
-        content = json.loads((directory / "config.json").read_text(encoding="utf-8"))
+        content = parse_json((directory / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return has_weights
     return isinstance(content, dict) and not {"model_type", "architectures"}.isdisjoint(content)

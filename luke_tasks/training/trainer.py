@@ -37,6 +37,7 @@ from luke_tasks.training.checkpoint import (
     clean_partial,
     load_checkpoint,
     restore_random_states,
+    restoring,
     save_weights,
 )
 from luke_tasks.training.devices import make_accelerator, peak_memory_mb
@@ -426,14 +427,15 @@ class _Run:
                 f"{self.run_dir}: the training data have changed since this run began: {self.state.num_windows} "
                 f"windows then, {len(self.data.features)} now; restore the data, or start a new run"
             )
-        self.optimizer.load_state_dict(training["optimizer"])
-        if self.scheduler is not None:
-            self.scheduler.load_state_dict(training["scheduler"])
-        if self.accelerator.scaler and training["scaler"]:
-            self.accelerator.scaler.load_state_dict(training["scaler"])
-        if self.averaged is not None:
-            self.averaged.load_state_dict(training["average"])
-        restore_random_states(training["random"])
+        with restoring(found[-1]):
+            self.optimizer.load_state_dict(training["optimizer"])
+            if self.scheduler is not None:
+                self.scheduler.load_state_dict(training["scheduler"])
+            if self.accelerator.scaler and training["scaler"]:
+                self.accelerator.scaler.load_state_dict(training["scaler"])
+            if self.averaged is not None:
+                self.averaged.load_state_dict(training["average"])
+            restore_random_states(training["random"])
         self._cut_step_log()
         logger.info("going on from %s (epoch %d, step %d)", found[-1].name, self.state.epoch + 1, self.state.step)
 

@@ -131,7 +131,7 @@ def unclear(error: LukeTasksError) -> str:
     text = str(error)
     lines = text.split("\n")
     faults = getattr(error, "faults", None)
-    bad = {character for line in lines for character in line if not character.isprintable() and character != "\t"}
+    bad = {character for line in lines for character in line if not character.isprintable() and character not in "\u200c\u200d"}
     if not text.strip():
         return "empty"
     if len(lines) > (len(faults) if faults is not None else 1):
@@ -142,7 +142,7 @@ def unclear(error: LukeTasksError) -> str:
         return "a line too long"
     if " object at 0x" in text or "Traceback" in text:
         return "of a library's inside"
-    if text.rstrip().endswith((":", ": None", "()")):
+    if any(line.endswith((": ", ": None", "()")) or not line for line in lines):
         return "says no reason"
     return ""
 

@@ -218,7 +218,7 @@ def test_weights_of_another_shape(
     save_file(tensors, other)
     assert error_of(capsys, *arguments) == f"{other}: the weights lack {name}; the file is of another model"
     other.write_bytes(other.read_bytes()[:1000])
-    assert error_of(capsys, *arguments).startswith(f"{other}: unreadable weights, perhaps cut short (")
+    assert error_of(capsys, *arguments).startswith(f"{other}: cannot be read as safetensors, perhaps truncated: ")
 
 
 def test_damaged_parts(run_dir: Path, ner_files: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
