@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import os
 import re
-from functools import partial
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +37,7 @@ class LoadedConfig:
     faults: list[Fault] = field(default_factory=list)
 
 
-def load_config(
-    path: str | Path, overrides: str = "", *, allow_imports: Iterable[str | Path] = ()
-) -> LoadedConfig:
+def load_config(path: str | Path, overrides: str = "", *, allow_imports: Iterable[str | Path] = ()) -> LoadedConfig:
     """Evaluate the Jsonnet file `path`, lay `overrides` over it, and note every environment variable that is not set.
 
     Args:
@@ -125,9 +123,7 @@ def evaluate_jsonnet(name: str, text: str, unset: dict[str, str], folders: Seque
     return values
 
 
-def _run(
-    name: str, text: str, unset: dict[str, str], stand_in: Callable[[str], str], folders: Sequence[Path]
-) -> Any:
+def _run(name: str, text: str, unset: dict[str, str], stand_in: Callable[[str], str], folders: Sequence[Path]) -> Any:
     """The plain values of a Jsonnet program; `stand_in(variable)` is the value of a variable that is not set."""
     if "\0" in text:
         raise ConfigError([Fault(name, "holds a NUL character; expected a text file")])

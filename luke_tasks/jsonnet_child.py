@@ -21,7 +21,10 @@ def main() -> None:
     _limit(request["seconds"], request["megabytes"])
     try:
         output = _jsonnet.evaluate_snippet(
-            request["name"], request["text"], ext_vars=request["variables"], import_callback=_importer(request["folders"])
+            request["name"],
+            request["text"],
+            ext_vars=request["variables"],
+            import_callback=_importer(request["folders"]),
         )
         answer = {"output": output} if len(output) <= request["most_output"] else {"too_long": len(output)}
     except UnicodeDecodeError as error:  # Jsonnet's message was cut amid a character
@@ -52,7 +55,11 @@ def _limit(seconds: int, megabytes: int) -> None:
         import resource
     except ImportError:  # Windows has no such limits; the parent's clock is left
         return
-    for kind, value in ((resource.RLIMIT_CPU, seconds), (resource.RLIMIT_AS, megabytes << 20), (resource.RLIMIT_CORE, 0)):
+    for kind, value in (
+        (resource.RLIMIT_CPU, seconds),
+        (resource.RLIMIT_AS, megabytes << 20),
+        (resource.RLIMIT_CORE, 0),
+    ):
         _, hard = resource.getrlimit(kind)
         within = value if hard == resource.RLIM_INFINITY else min(value, hard)
         resource.setrlimit(kind, (within, hard))

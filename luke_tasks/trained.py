@@ -88,8 +88,8 @@ def _load_own(
     check_own(parts.model.encoder.type_name, directory / "encoder", Path(weights_file) if weights_file else weights)
     encoder = parts.model.encoder.build(load_weights=False, pooler=parts.model.head.owner.needs_pooler)
     if encoder.num_words < reader.tokenizer.num_words:
-        raise ArchiveError(f"{path}: its tokenizer numbers {reader.tokenizer.num_words} word pieces, but its encoder has "
-                           f"{encoder.num_words}; they are not of one archive")  # fmt: skip
+        raise ArchiveError(f"{path}: its tokenizer numbers {reader.tokenizer.num_words} word pieces, but its encoder "
+                           f"has {encoder.num_words}; they are not of one archive")  # fmt: skip
     trained = _joined(config, reader, labels, encoder)
     load_weights(trained.model, Path(weights_file) if weights_file else weights)
     return trained
@@ -168,8 +168,8 @@ def _keep_off_the_hub(path: Path, config: CheckedConfig) -> None:
             linker.values["entity_vocab_path"] = str(checkpoint_dir(name, weights=False, fetch=False))
         except CheckpointError as error:
             key = f"{key}.wiki_entity_linker.entity_vocab_path"
-            raise ArchiveError(f"{path}: {key}: {error}; what an archive names is not fetched; to use its own vocabulary: "
-                               f"-o '{{\"{key}\": null}}'") from None  # fmt: skip
+            raise ArchiveError(f"{path}: {key}: {error}; what an archive names is not fetched; to use its own "
+                               f"vocabulary: -o '{{\"{key}\": null}}'") from None  # fmt: skip
 
 
 def _overridden(values: dict[str, Any], overrides: str) -> dict[str, Any]:

@@ -40,7 +40,9 @@ def run(args: argparse.Namespace) -> int:
         raise LukeTasksError(f"--node-rank {args.node_rank}: training runs in one process so far; leave it out")
     from luke_tasks.config import load_config
 
-    loaded = load_config(args.config, args.overrides, allow_imports=args.allow_imports)  # a file that is no config is refused before torch is loaded
+    loaded = load_config(
+        args.config, args.overrides, allow_imports=args.allow_imports
+    )  # a file that is no config is refused before torch is loaded
     with no_garbage_collection():
         from luke_tasks import experiment
 

@@ -54,7 +54,7 @@ def check_size(content: Mapping[str, Any], weights: Weights, path: Path) -> None
 
 
 def least_numbers(content: Mapping[str, Any]) -> int:
-    """Weights that a model of BERT's kind has at least: its tables, and the feed-forward and attention of its layers."""
+    """Weights that a model of BERT's kind has at least: its tables, and attention and feed-forward of its layers."""
 
     def number(key: str) -> int:
         value = content.get(key)

@@ -54,7 +54,9 @@ class Weights:
 
     def num_elements(self) -> int:
         """Numbers in all tensors."""
-        shapes = (source.shape if isinstance(source, Tensor) else source.get_shape() for source in self._tensors.values())
+        shapes = (
+            source.shape if isinstance(source, Tensor) else source.get_shape() for source in self._tensors.values()
+        )
         return sum(math.prod(shape) for shape in shapes)
 
     def require(self, wanted: Mapping[str, tuple[str, tuple[int, ...]]]) -> None:
@@ -113,9 +115,7 @@ def open_safetensors(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise CheckpointError(f"{path}: no such weights file") from None
     except (SafetensorError, OSError, ValueError) as error:
-        raise CheckpointError(
-            f"{path}: cannot be read as safetensors, perhaps truncated: {reason_of(error)}"
-        ) from None
+        raise CheckpointError(f"{path}: cannot be read as safetensors, perhaps truncated: {reason_of(error)}") from None
 
 
 def read_pickle(path: Path) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import torch
 
 from luke_tasks.data.features import Features
 from luke_tasks.data.loader import Sizes, batches_of, evaluation_order, report_batches
+from luke_tasks.errors import CheckpointError
 from luke_tasks.heads.head import Head, HeadOutput, Model, Window
 
 
@@ -123,14 +124,14 @@ def _run(runner: Runner, features: Sequence[Features], losses: list[float] | Non
             try:
                 output = runner.forward(batch.to(runner.device))
             except IndexError as error:
-                raise CheckpointError("a word piece or an entity has no embedding: the tokenizer and the weights of this "
-                                      f"model do not go together ({error})") from error  # fmt: skip
+                raise CheckpointError("a word piece or an entity has no embedding: the tokenizer and the weights of "
+                                      f"this model do not go together ({error})") from error  # fmt: skip
             if output.loss is not None and losses is not None:
                 losses.append(output.loss.item())
             of_batch = output.logits.float().cpu()  # one copy from the device, not one a window
             if of_batch.isnan().any():
-                raise CheckpointError("the model's scores are no numbers (NaN): its weights are damaged, or its training "
-                                      "has diverged")  # fmt: skip
+                raise CheckpointError("the model's scores are no numbers (NaN): its weights are damaged, or its "
+                                      "training has diverged")  # fmt: skip
             for row, feature in enumerate(batch.features):
                 logits[id(feature)] = runner.head.window_logits(of_batch, row, feature).numpy().copy()
             runner.after_batch(len(batch.features))

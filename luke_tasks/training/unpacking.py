@@ -25,7 +25,13 @@ MOST_AFTER = 2**26  # bytes after the last member: tar pads with zeros, some kil
 LONGEST_HEADER = 2**16  # bytes of a member's extended header, which are read at once
 LONGEST_NAME = 200  # characters
 _CHUNK_BYTES = 2**20
-_EXTENDED = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK)
+_EXTENDED = (
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+)
 
 
 class _Member(tarfile.TarInfo):

@@ -13,16 +13,27 @@ from typing import Any
 
 from fuzzing.mutations import mutated, mutated_json_file
 from fuzzing.runner import Case
-from tests.conftest import SENTENCES, conll
-from tests.interop.archives import typing_config, typing_weights, write_archive
-from tests.tiny import tiny_luke
-
 from luke_tasks.experiment import build, read_config
 from luke_tasks.predictor import Predictor
 from luke_tasks.trained import load_trained
 from luke_tasks.training import archive
+from tests.conftest import SENTENCES, conll
+from tests.interop.archives import typing_config, typing_weights, write_archive
+from tests.tiny import tiny_luke
 
-_NAMES = ["../x", "/etc/x", "a/../../x", "config.json", "./config.json", "vocabulary", "x" * 5000, "a/" * 300 + "b", "", ".", "\0"]
+_NAMES = [
+    "../x",
+    "/etc/x",
+    "a/../../x",
+    "config.json",
+    "./config.json",
+    "vocabulary",
+    "x" * 5000,
+    "a/" * 300 + "b",
+    "",
+    ".",
+    "\0",
+]
 _KINDS = [tarfile.REGTYPE, tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE,
           tarfile.GNUTYPE_SPARSE, tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME, b"?"]  # fmt: skip
 
@@ -62,8 +73,12 @@ def packed(folder: Path) -> Case:
         elif how == 1:
             path.write_bytes(gzip.compress(mutated(rng, tar), 0))
         elif how == 2:  # the headers, where little changes much
-            start = rng.choice([place for place in range(0, len(tar), 512) if tar[place + 257 : place + 262] == b"ustar"])
-            path.write_bytes(gzip.compress(tar[:start] + mutated(rng, tar[start : start + 512]) + tar[start + 512 :], 0))
+            start = rng.choice(
+                [place for place in range(0, len(tar), 512) if tar[place + 257 : place + 262] == b"ustar"]
+            )
+            path.write_bytes(
+                gzip.compress(tar[:start] + mutated(rng, tar[start : start + 512]) + tar[start + 512 :], 0)
+            )
         else:
             path.write_bytes(gzip.compress(_member(rng) + tar, 0))
         with archive.unpacked(path) as directory:
@@ -140,5 +155,3 @@ def recover(folder: Path) -> Case:
         build(checked).train(run_dir, recover=True, plain_progress=True)
 
     return case
-
-

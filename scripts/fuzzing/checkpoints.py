@@ -11,14 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file
+
 from fuzzing.archives import _changed
 from fuzzing.mutations import mutated, mutated_json_file
 from fuzzing.runner import Case
-from safetensors.torch import load_file
-from tests.data.spm import mluke_files, model_bytes, trained
-from tests.interop.checkpoints import NER, QA, TEXT_CLASSES, fine_tuned
-from tests.tiny import tiny_bert, tiny_luke, tiny_mluke, tiny_roberta
-
 from luke_tasks.data.hub import read_entity_vocab
 from luke_tasks.data.tokenizer import Tokenizer
 from luke_tasks.encoder.luke import LukeEncoder
@@ -26,6 +23,9 @@ from luke_tasks.encoder.transformer import TransformerEncoder
 from luke_tasks.encoder.weights import read_pickle
 from luke_tasks.predictor import Predictor
 from luke_tasks.trained import load_trained
+from tests.data.spm import mluke_files, model_bytes, trained
+from tests.interop.checkpoints import NER, QA, TEXT_CLASSES, fine_tuned
+from tests.tiny import tiny_bert, tiny_luke, tiny_mluke, tiny_roberta
 
 
 class _Damaged:
@@ -45,7 +45,14 @@ class _Damaged:
 
 def encoders(folder: Path) -> Case:
     """The encoder of a LUKE, RoBERTa or BERT checkpoint."""
-    names = ["config.json", "config.json", "model.safetensors", "entity_vocab.json", "tokenizer_config.json", "vocab.json"]
+    names = [
+        "config.json",
+        "config.json",
+        "model.safetensors",
+        "entity_vocab.json",
+        "tokenizer_config.json",
+        "vocab.json",
+    ]
     makers = {"luke": tiny_luke, "roberta": tiny_roberta, "bert": tiny_bert}
     damaged = {name: _Damaged(make(folder / name), names) for name, make in makers.items()}
 

@@ -12,16 +12,16 @@ from typing import Any
 
 from fuzzing.mutations import TOKENS, mutated, mutated_json
 from fuzzing.runner import Case
-
+from luke_tasks import jsonnet
 from luke_tasks.config import apply_overrides, load_config
 from luke_tasks.experiment_config import check_config
 
 ROOT = Path(__file__).parents[2]
 _EXTERNAL = re.compile(r"std\.extVar\(\s*[\"'](\w+)[\"']\s*\)")
-_WORDS = [b"local a = a; a", b"local f(x) = f(x + 1); f(1)", b"std.makeArray(1000000000, function(i) i)", b"self", b"super.x",
-          b'import "/etc/passwd"', b'importstr "../../../../etc/passwd"', b'importbin "/dev/zero"', b'std.extVar("NOT_SET")',
-          b"error 'x'", b"std.repeat('x', 1000000000)", b"1" + b"+1" * 50_000, b"assert false; 1", b"function(x) x",
-          b"[x for x in std.range(1, 100000000)]", b"||| \n x\n|||"]  # fmt: skip
+_WORDS = [b"local a = a; a", b"local f(x) = f(x + 1); f(1)", b"std.makeArray(1000000000, function(i) i)", b"self",
+          b"super.x", b'import "/etc/passwd"', b'importstr "../../../../etc/passwd"', b'importbin "/dev/zero"',
+          b'std.extVar("NOT_SET")', b"error 'x'", b"std.repeat('x', 1000000000)", b"1" + b"+1" * 50_000,
+          b"assert false; 1", b"function(x) x", b"[x for x in std.range(1, 100000000)]", b"||| \n x\n|||"]  # fmt: skip
 
 
 def _tree(folder: Path) -> list[Path]:
@@ -34,7 +34,8 @@ def _tree(folder: Path) -> list[Path]:
 
 
 def files(folder: Path) -> Case:
-    """A Jsonnet file, evaluated and checked."""
+    """A Jsonnet file, evaluated and checked. A program that never ends is given up sooner than usual."""
+    jsonnet.SECONDS = 3
     paths = _tree(folder)
     sources = [path.read_bytes() for path in paths]
 

@@ -13,17 +13,17 @@ from typing import Any
 MOST_BYTES = 1 << 18  # of a mutated file
 DEEP = 3000  # brackets: more than Python's stack has frames
 TOKENS = [
-    b"\0", b"\xef\xbb\xbf", b"\xff\xfe", b"\xff", b"\xc3", b"\xed\xa0\x80", b"\r", b"\n", b"\n\n\n", b"\t", b" ", b"\x1b[31m",
-    b"\\ud800", b"\\u0000", "\u2028".encode(), "\u202e".encode(), "\u0301".encode(), "👩‍👩‍👧".encode(), "日本".encode(),
-    b"9" * 5000, b"99999999999999999999", b"-1", b"1e999", b"NaN", b"Infinity", b"0.5", b"null", b"true", b"[]", b"{}",
-    b"[" * DEEP, b'{"a":' * DEEP, b"]" * 30, b'"', b"'", b"\\", b",", b":", b"}", b"]", b"-DOCSTART-", b"<e1>", b"</e1>",
-    b"[MASK]", b"<ent>", b"B-", b"../../../etc/passwd", b"/dev/zero", b"x" * 4000, b"%s%n", b"//", b"/*", b"$", b"+",
-]  # fmt: skip
+    b"\0", b"\xef\xbb\xbf", b"\xff\xfe", b"\xff", b"\xc3", b"\xed\xa0\x80", b"\r", b"\n", b"\n\n\n", b"\t", b" ",
+    b"\x1b[31m", b"\\ud800", b"\\u0000", "\u2028".encode(), "\u202e".encode(), "\u0301".encode(), "👩‍👩‍👧".encode(),
+    "日本".encode(), b"9" * 5000, b"99999999999999999999", b"-1", b"1e999", b"NaN", b"Infinity", b"0.5", b"null",
+    b"true", b"[]", b"{}", b"[" * DEEP, b'{"a":' * DEEP, b"]" * 30, b'"', b"'", b"\\", b",", b":", b"}", b"]",
+    b"-DOCSTART-", b"<e1>", b"</e1>", b"[MASK]", b"<ent>", b"B-", b"../../../etc/passwd", b"/dev/zero", b"x" * 4000,
+b"%s%n", b"//", b"/*", b"$", b"+", ]  # fmt: skip
 VALUES: list[Any] = [
     None, True, False, 0, -1, 1, 7, 2**31, 2**63, 10**12, 10**30, 0.5, -0.5, 1e308, float("nan"), float("inf"), "", " ",
-    "\0", "\ud800", "\u2028", "\x1b[31m", "a\nb", "x" * 4000, "0", "luke", "/etc/passwd", "/dev/zero", "../../../etc/passwd",
-    "embedded:minilm", "https://example.org/x", "os.system", [], {}, [[]], [None], [0, 1], [1, 0], [-1, 5], ["a", "b"],
-    {"type": "luke"}, {"": ""}, {"a": {"b": []}},
+    "\0", "\ud800", "\u2028", "\x1b[31m", "a\nb", "x" * 4000, "0", "luke", "/etc/passwd", "/dev/zero",
+    "../../../etc/passwd", "embedded:minilm", "https://example.org/x", "os.system", [], {}, [[]], [None], [0, 1],
+    [1, 0], [-1, 5], ["a", "b"], {"type": "luke"}, {"": ""}, {"a": {"b": []}},
 ]  # fmt: skip
 
 
@@ -50,7 +50,11 @@ def _flip(rng: random.Random, data: bytes, others: Sequence[bytes]) -> bytes:
 
 def _overwrite(rng: random.Random, data: bytes, others: Sequence[bytes]) -> bytes:
     start, end = _place(rng, data, 9)
-    return data[:start] + rng.choice((bytes(end - start), b"\xff" * (end - start), rng.randbytes(end - start))) + data[end:]
+    return (
+        data[:start]
+        + rng.choice((bytes(end - start), b"\xff" * (end - start), rng.randbytes(end - start)))
+        + data[end:]
+    )
 
 
 def _insert(rng: random.Random, data: bytes, others: Sequence[bytes]) -> bytes:
@@ -87,7 +91,11 @@ def _number(rng: random.Random, data: bytes, others: Sequence[bytes]) -> bytes:
     start = end = rng.choice(digits)
     while end < len(data) and 48 <= data[end] <= 57:
         end += 1
-    return data[:start] + rng.choice((b"0", b"-1", b"4294967296", b"1000000000000", b"9" * 400, b"1.5", b"1e9")) + data[end:]
+    return (
+        data[:start]
+        + rng.choice((b"0", b"-1", b"4294967296", b"1000000000000", b"9" * 400, b"1.5", b"1e9"))
+        + data[end:]
+    )
 
 
 def _lines(rng: random.Random, data: bytes, others: Sequence[bytes]) -> bytes:

@@ -9,13 +9,12 @@ from typing import Any
 from fuzzing.mutations import mutated, mutated_json_file
 from fuzzing.runner import Case
 from fuzzing.samples import CANDIDATES, READERS, TITLED
-from tests.tiny import tiny_bert, tiny_luke, tiny_mluke
-
 from luke_tasks.data.tokenizer import Tokenizer
 from luke_tasks.errors import DataError
 from luke_tasks.experiment_config import discover_all
 from luke_tasks.readers.reader import Reader
 from luke_tasks.readers.squad import SquadReader
+from tests.tiny import tiny_bert, tiny_luke, tiny_mluke
 
 JSON = (".json", ".jsonl")
 
@@ -67,7 +66,7 @@ def inputs(folder: Path) -> Case:
             records = data.splitlines() if ending == ".jsonl" else [b"Beyonc\xc3\xa9 lives in Los Angeles ."]
             records += [b'{"text": "Paris is old .", "spans": [[0, 5]], "head": [0, 5], "tail": [6, 8]}',
                         b'{"words": ["Paris", "is", "old"], "span": [0, 1]}',
-                        b'{"context": "Paris is old .", "question": "What ?", "choices": ["a", "b"], "id": 1}']  # fmt: skip
+                        b'{"context": "Paris is old .", "question": "What ?", "choices": ["a", "b"]}']  # fmt: skip
             cases += [(_reader(name, tokenizer, options), records) for tokenizer in tokenizers]
 
     def case(rng: random.Random) -> None:

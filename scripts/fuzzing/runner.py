@@ -131,7 +131,12 @@ def unclear(error: LukeTasksError) -> str:
     text = str(error)
     lines = text.split("\n")
     faults = getattr(error, "faults", None)
-    bad = {character for line in lines for character in line if not character.isprintable() and character not in "\u200c\u200d"}
+    bad = {
+        character
+        for line in lines
+        for character in line
+        if not character.isprintable() and character not in "\u200c\u200d"
+    }
     if not text.strip():
         return "empty"
     if len(lines) > (len(faults) if faults is not None else 1):

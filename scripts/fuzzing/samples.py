@@ -11,7 +11,7 @@ from tests.shipped_data import data_for
 
 DATA = Path(__file__).parents[2] / "data"
 Sample = tuple[dict[str, Any], str, bytes]  # options of the reader, ending of the file's name, its bytes
-KBP37 = '1\t" <e1> She </e1> met <e2> Bob </e2> in Paris . "\nno_relation\n\n\n2\t" <e2> A </e2> left <e1> B </e1> "\nx(e1,e2)\n'
+KBP37 = '1\t" <e1> She </e1> met <e2> Bob </e2> . "\nno_relation\n\n\n2\t" <e2> A </e2> left <e1> B </e1> "\nx(e1,e2)\n'
 TITLED = {"version": "1.1", "data": [{"title": "Los Angeles", "paragraphs": [{
     "context": "Beyoncé lives in Los Angeles, near London.",
     "qas": [{"id": "q1", "question": "Who left London?", "answers": [{"text": "Beyoncé", "answer_start": 0}]},
@@ -43,7 +43,7 @@ READERS: dict[str, list[Sample]] = {
     "conll_span": [
         ({}, ".txt", _head("ner/valid.txt", 30)),
         ({"iob_scheme": "iob2", "context": "shared"}, ".txt", _head("ner/valid.txt", 40)),
-        ({"context": "sentence", "max_sequence_length": 12, "max_entity_length": 4}, ".txt", _shipped(type="conll_span")),
+        ({"context": "sentence", "max_sequence_length": 12}, ".txt", _shipped(type="conll_span")),
         ({"encoding": "utf-16"}, ".txt", _shipped(type="conll_span").decode().encode("utf-16")),
         ({}, ".txt", b"John\tB-PER\nSmith\tE-PER\n\nRome\tS-LOC\n"),
     ],

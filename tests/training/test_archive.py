@@ -16,7 +16,7 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from luke_tasks.__main__ import main
-from luke_tasks.training import archive, unpacking
+from luke_tasks.training import unpacking
 from tests.tiny import tiny_luke
 from tests.training.runs import train
 
