@@ -162,7 +162,7 @@ def _keep_off_the_hub(path: Path, config: CheckedConfig) -> None:
         reader = getattr(config.parts, key)
         linker = reader.values.get("wiki_entity_linker") if reader is not None else None
         name = linker.values.get("entity_vocab_path") if linker is not None else None
-        if name is None or Path(name).exists():
+        if linker is None or name is None or Path(name).exists():
             continue
         try:
             linker.values["entity_vocab_path"] = str(checkpoint_dir(name, weights=False, fetch=False))

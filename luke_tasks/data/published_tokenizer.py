@@ -6,6 +6,7 @@ LUKE, RoBERTa, XLM-R and BERT; and mLUKE and LUKE-Japanese, which `transformers`
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
@@ -22,6 +23,8 @@ from luke_tasks.untrusted import reported
 ENTITY_MARKERS = ("<ent>", "<ent2>")  # LUKE's own word pieces: around the first and the second entity of a text
 SENTENCEPIECE_FILE = "sentencepiece.bpe.model"
 _VOCABULARY_FILES = ("tokenizer.json", "vocab.json", "vocab.txt", SENTENCEPIECE_FILE, "spiece.model")
+_FILES_WITH_IDS = ("tokenizer.json", "vocab.json", "added_tokens.json")
+_HUGE_ID = re.compile(r":\s*([1-9]\d{7,})\s*[,}]")
 _MLUKE = ("MLukeTokenizer",)
 _XLM_R = ("XLMRobertaTokenizer", "XLMRobertaTokenizerFast")
 
@@ -85,6 +88,13 @@ def read_published(folder: Path, config: Mapping[str, Any]) -> Published:
                               f"vocab_size of {vocab_size}; they are not of one checkpoint")  # fmt: skip
     has_entities = config.get("model_type") == "luke" or tokenizer_class in ("LukeTokenizer", *_MLUKE)
     return Published(backend, special, layout, normaliser, has_entities)
+
+
+def check_ids(text: str) -> None:
+    """Raises ValueError when a tokenizer's JSON has an id of ten million or more: the Rust library counts up to it."""
+    found = _HUGE_ID.search(text)
+    if found is not None:
+        raise ValueError(f"it has the id {found[1]}; expected one below ten million")
 
 
 def _vocab_size(folder: Path, config: Mapping[str, Any]) -> float:
@@ -162,7 +172,9 @@ def _read_mluke_json(path: Path) -> Backend:
     """
     content = read_json(path)
     with reported(lambda reason: CheckpointError(f"{path}: no tokenizer of an mLUKE, or damaged: {reason}")):
-        backend = Backend.from_str(json.dumps(content))
+        text = json.dumps(content)
+        check_ids(text)
+        backend = Backend.from_str(text)
         model = content["model"]
         pieces = [str(piece) for piece, _ in model["vocab"][: len(FAIRSEQ_PIECES)]]
         unknown = model["unk_id"]
@@ -192,6 +204,9 @@ def _read_with_transformers(folder: Path) -> tuple[Backend, SpecialTokens, PairL
         raise CheckpointError(f"{folder}: holds a SentencePiece model but no tokenizer.json; put the published one "
                               "beside it, or `pip install sentencepiece`")  # fmt: skip
     with reported(lambda reason: CheckpointError(f"{folder}: its tokenizer cannot be loaded: {reason}")):
+        for name in _FILES_WITH_IDS:
+            if (folder / name).is_file():
+                check_ids((folder / name).read_text(encoding="utf-8"))
         loaded = AutoTokenizer.from_pretrained(
             str(folder), add_prefix_space=True, trust_remote_code=False, local_files_only=True
         )

@@ -19,7 +19,7 @@ from tokenizers import Tokenizer as Backend
 
 from luke_tasks.data.features import IntArray
 from luke_tasks.data.hub import SPECIAL_ENTITIES, checkpoint_dir, read_entity_vocab, read_json
-from luke_tasks.data.published_tokenizer import ENTITY_MARKERS, PairLayout, SpecialTokens, read_published
+from luke_tasks.data.published_tokenizer import ENTITY_MARKERS, PairLayout, SpecialTokens, check_ids, read_published
 from luke_tasks.data.sentencepiece import Normaliser
 from luke_tasks.errors import ArchiveError, CheckpointError
 from luke_tasks.untrusted import parse_json, reported
@@ -223,9 +223,11 @@ class Tokenizer:
         with reported(lambda reason: ArchiveError(f"{directory}: the tokenizer is damaged: {reason}")):
             special: dict[str, Any] = parse_json((directory / "special.json").read_text(encoding="utf-8"))
             _check_special(special)
+            description = (directory / "tokenizer.json").read_text(encoding="utf-8")
+            check_ids(description)
             charsmap = special.get("sentencepiece_charsmap")
             loaded = cls(
-                backend=Backend.from_str((directory / "tokenizer.json").read_text(encoding="utf-8")),
+                backend=Backend.from_str(description),
                 special=SpecialTokens(**special["special_tokens"]),
                 entity_vocab=special["entity_vocab"],
                 normaliser=Normaliser(base64.b64decode(charsmap, validate=True)) if charsmap is not None else None,
@@ -233,6 +235,8 @@ class Tokenizer:
                 added_words=special.get("added_words"),
                 pair_layout=PairLayout(**special["pair_layout"]),
             )
+            loaded.backend.no_padding()
+            loaded.backend.no_truncation()
             loaded._check_ids()
         return loaded
 

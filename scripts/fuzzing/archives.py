@@ -96,7 +96,7 @@ def _member(rng: random.Random) -> bytes:
     member.size = rng.choice((0, 10, 10, 2**20, 2**33, 2**40))
     member.mode, member.devmajor = rng.choice((0o644, 0, 0o7777)), 1
     data = rng.randbytes(10) if rng.random() < 0.5 else b"30 path=../../../../etc/evil\n" * 3
-    member_format = rng.choice((tarfile.GNU_FORMAT, tarfile.PAX_FORMAT))
+    member_format: Any = rng.choice((tarfile.GNU_FORMAT, tarfile.PAX_FORMAT))
     buffer = io.BytesIO(member.tobuf(member_format, errors="surrogateescape"))
     return buffer.getvalue() + data.ljust(512, b"\0")
 
@@ -120,7 +120,7 @@ def allennlp(folder: Path) -> Case:
 
 def _one_part(run_dir: Path, names: list[str]) -> Case:
     wholes = {name: (run_dir / name).read_bytes() for name in names}
-    inputs: list[Any] = ["Beyoncé lives in Los Angeles", {"text": "Phil Simmons took four .", "span": [0, 12]}]
+    inputs: list[Any] = ["Beyoncé lives in Los Angeles", {"text": "Phil Simmons took four .", "entities": [[0, 12]]}]
 
     def case(rng: random.Random) -> None:
         name = rng.choice(names)
