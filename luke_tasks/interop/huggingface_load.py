@@ -129,7 +129,8 @@ def _kind(content: Mapping[str, Any], path: Path) -> HeadClass:
         raise CheckpointError(f"{path}: model_type {model_type!r}: only fine-tuned LUKE checkpoints ('luke') are read "
                               "without a config; name any other one as model.encoder.pretrained in a config and train "
                               "it")  # fmt: skip
-    known = [BY_NAME[name] for name in architectures if name in BY_NAME] if isinstance(architectures, list) else []
+    names = architectures if isinstance(architectures, list) else []
+    known = [BY_NAME[name] for name in names if isinstance(name, str) and name in BY_NAME]
     if len(known) != 1:
         raise CheckpointError(f"{path}: architectures {architectures!r}: expected one of {', '.join(BY_NAME)}")
     return known[0]

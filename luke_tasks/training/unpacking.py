@@ -40,7 +40,7 @@ class _Member(tarfile.TarInfo):
     def _proc_member(self, tar: tarfile.TarFile) -> tarfile.TarInfo:
         if self.type in _EXTENDED and self.size > LONGEST_HEADER:
             raise tarfile.HeaderError(f"a header of {self.size:,} bytes")
-        if self.issparse():
+        if self.type == tarfile.GNUTYPE_SPARSE:
             raise tarfile.HeaderError("a sparse file")
         member: tarfile.TarInfo = super()._proc_member(tar)  # type: ignore[misc]
         return member
@@ -107,6 +107,8 @@ def _fault(member: tarfile.TarInfo, seen: set[PurePosixPath]) -> str:
     name = PurePosixPath(member.name)
     if name.is_absolute() or ".." in name.parts:
         return f"a member would leave the folder, or is no file: {shown}"
+    if member.issparse():
+        return f"{shown} is a sparse file"
     if not (member.isreg() or member.isdir()):
         return f"a member would leave the folder, or is no file: {shown} is a link, a device or a pipe"
     if member.isreg() and name in seen:

@@ -155,12 +155,14 @@ def mutated_json_file(rng: random.Random, data: bytes, others: Sequence[bytes] =
         return mutated(rng, data, others)
     try:
         return json_bytes(mutated_json(rng, json.loads(data)))
-    except ValueError:
+    except (ValueError, RecursionError):
         lines = data.splitlines()
+    if not lines:
+        return mutated(rng, data, others)
     chosen = rng.randrange(len(lines))
     try:
         lines[chosen] = json_bytes(mutated_json(rng, json.loads(lines[chosen])))
-    except ValueError:
+    except (ValueError, RecursionError):
         return mutated(rng, data, others)
     return b"\n".join(lines) + b"\n"
 

@@ -94,8 +94,8 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
         pytest.param("local f(x) = if x == 0 then 0 else f(x + 1) tailstrict; { a: f(1) }",
                      "not evaluated within 2 s; perhaps it never ends", id="endless"),
         pytest.param("{ a: 1" + "+1" * 100_000 + " }", "nested too deeply", id="crashes the evaluator"),
-        pytest.param("{ a: std.length(std.makeArray(1000000000, function(i) i)) }", "takes more than 2,048 MB of memory",
-                     id="memory"),
+        pytest.param("{ a: std.length(std.makeArray(1000000000, function(i) i)) }",
+                     "takes more than 2,048 MB of memory", id="memory"),
     ],
 )  # fmt: skip
 def test_programs_that_do_not_end_well(
@@ -108,5 +108,5 @@ def test_programs_that_do_not_end_well(
 
 def test_overrides_that_are_no_text() -> None:
     """Bytes of the command line that are not UTF-8; found by fuzzing."""
-    with pytest.raises(ConfigError, match="^--overrides: holds bytes that are not UTF-8; write it in UTF-8$"):
+    with pytest.raises(ConfigError, match=r"^--overrides: holds bytes that are not UTF-8; write it in UTF-8$"):
         apply_overrides({}, '{"a": "\udcff"}')
