@@ -137,8 +137,8 @@ def read_pickle(path: Path) -> dict[str, Any]:
     tensors = {str(name): tensor for name, tensor in content.items() if isinstance(tensor, Tensor)}
     odd = next((name for name, tensor in tensors.items() if not _is_plain(tensor)), None)
     if odd is not None:
-        raise CheckpointError(f"{path}: {odd}: expected a plain tensor of numbers, found a sparse, quantised or empty-"
-                              "handed one")  # fmt: skip
+        raise CheckpointError(f"{path}: {odd}: expected a plain tensor of numbers, found a sparse, quantised or "
+                              "repeated one")  # fmt: skip
     return tensors
 
 
