@@ -7,15 +7,18 @@ other faults, at the dotted path where its value was wanted.
 
 from __future__ import annotations
 
-import json
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from luke_tasks import jsonnet
 from luke_tasks.errors import ConfigError, Fault, describe, join_path
+from luke_tasks.jsonnet import JsonnetError
+from luke_tasks.untrusted import is_text, parse_json
 
 _UNDEFINED = re.compile(r"undefined external variable: (.+)\n")
 _PLACE = r"(.+?):\(?(\d+:\d+)[-(:)\d]*"  # file, line:column of a place as Jsonnet writes it, perhaps with an end
@@ -23,6 +26,7 @@ _STATIC_ERROR = re.compile(rf"STATIC ERROR: {_PLACE}: (.*)", re.DOTALL)
 _TRACE_LINE = re.compile(rf"^\t(?!std\.jsonnet:){_PLACE}\t", re.MULTILINE)
 _UNSET_MARKER = re.compile("\ue000(.+?)\ue001")  # private-use characters around the name
 _OVERRIDES = "--overrides"
+_MOST_UNSET = 50  # variables: each takes an evaluation to be found
 
 
 @dataclass
@@ -33,21 +37,24 @@ class LoadedConfig:
     faults: list[Fault] = field(default_factory=list)
 
 
-def load_config(path: str | Path, overrides: str = "") -> LoadedConfig:
+def load_config(path: str | Path, overrides: str = "", *, allow_imports: Iterable[str | Path] = ()) -> LoadedConfig:
     """Evaluate the Jsonnet file `path`, lay `overrides` over it, and note every environment variable that is not set.
 
     Args:
         overrides: JSON or Jsonnet, an object with nested or dotted keys (`{"trainer.optimizer.lr": 1e-5}`); numbers
             in a dotted key are list indices.
+        allow_imports: folders that the file may import from, besides those of `jsonnet.import_folders`.
     Raises:
         ConfigError: the file cannot be read, or it or `overrides` is no valid Jsonnet, or not an object.
     """
     unset: dict[str, str] = {}
     read: list[dict[str, Any]] = []
     faults: list[Fault] = []
-    for name, text in ((str(path), _read_text(Path(path))), (_OVERRIDES, overrides.strip() or "{}")):
+    folders = jsonnet.import_folders(Path(path), allow_imports)
+    programs = ((str(path), _read_text(Path(path)), folders), (_OVERRIDES, overrides.strip(), _override_folders()))
+    for name, text, allowed in programs:
         try:
-            read.append(evaluate_jsonnet(name, text, unset))
+            read.append(evaluate_jsonnet(name, text, unset, allowed) if text or name != _OVERRIDES else {})
         except ConfigError as error:
             faults += error.faults
     if faults:
@@ -59,12 +66,17 @@ def load_config(path: str | Path, overrides: str = "") -> LoadedConfig:
 def apply_overrides(values: dict[str, Any], overrides: str) -> dict[str, Any]:
     """Lay `overrides` (JSON or Jsonnet) over plain values. Raises ConfigError when they are no valid object."""
     unset: dict[str, str] = {}
-    changes = evaluate_jsonnet(_OVERRIDES, overrides, unset)
+    changes = evaluate_jsonnet(_OVERRIDES, overrides, unset, _override_folders())
     faults = _unset_faults(changes, unset)
     result = _with_overrides(values, changes, faults)
     if faults:
         raise ConfigError(faults)
     return result
+
+
+def _override_folders() -> list[Path]:
+    """Where `--overrides`, which the user types, may import from."""
+    return [Path.cwd().resolve()]
 
 
 def is_unset(value: Any) -> bool:
@@ -92,62 +104,60 @@ def _read_text(path: Path) -> str:
 # -- Jsonnet --------------------------------------------------------------------------------------------------------
 
 
-def evaluate_jsonnet(name: str, text: str, unset: dict[str, str]) -> dict[str, Any]:
+def evaluate_jsonnet(name: str, text: str, unset: dict[str, str], folders: Sequence[Path]) -> dict[str, Any]:
     """Evaluate Jsonnet; variables that are not set are added to `unset` (name → file:line) and marked in the result.
 
+    Args:
+        folders: what it imports must lie in one of them.
     Raises:
         ConfigError: it is no valid Jsonnet, or not an object.
     """
     try:
-        values = _run(name, text, unset, _marker)
-    except RuntimeError as error:
+        values = _run(name, text, unset, _marker, folders)
+    except JsonnetError as error:
         if not unset:
             raise ConfigError([_jsonnet_fault(name, str(error))]) from None
-        values = _run_with_numbers(name, text, unset)
+        values = _run_with_numbers(name, text, unset, folders)
     if not isinstance(values, dict):
         raise ConfigError([Fault(name, f"expected an object {{...}}, found {describe(values)}")])
     return values
 
 
-def _run(name: str, text: str, unset: dict[str, str], stand_in: Callable[[str], str]) -> Any:
+def _run(name: str, text: str, unset: dict[str, str], stand_in: Callable[[str], str], folders: Sequence[Path]) -> Any:
     """The plain values of a Jsonnet program; `stand_in(variable)` is the value of a variable that is not set."""
     if "\0" in text:
         raise ConfigError([Fault(name, "holds a NUL character; expected a text file")])
+    if not is_text(text):
+        raise ConfigError([Fault(name, "holds bytes that are not UTF-8; write it in UTF-8")])
     environment = {key: value.encode("utf-8", "replace").decode() for key, value in os.environ.items()}
     while True:
         try:
             variables = {**environment, **{variable: stand_in(variable) for variable in unset}}
-            return json.loads(_evaluate(name, text, variables))
-        except RuntimeError as error:
+            return parse_json(jsonnet.evaluate(name, text, variables, folders))
+        except JsonnetError as error:
             missing = _UNDEFINED.search(str(error))
-            if missing is None or missing[1] in unset:
+            if missing is None or missing[1] in unset or len(unset) == _MOST_UNSET:
                 raise
             unset[missing[1]] = _traced(str(error)) or name
 
 
-def _evaluate(name: str, text: str, variables: dict[str, str]) -> str:
-    import _jsonnet
-
-    try:
-        output: str = _jsonnet.evaluate_snippet(name, text, ext_vars=variables)
-    except UnicodeDecodeError as error:  # Jsonnet's message was cut amid a character
-        raise RuntimeError(error.object.decode("utf-8", "replace")) from None
-    return output
-
-
-def _run_with_numbers(name: str, text: str, unset: dict[str, str]) -> Any:
+def _run_with_numbers(name: str, text: str, unset: dict[str, str], folders: Sequence[Path]) -> Any:
     """For a program that stops at a marker, as `std.parseInt(std.extVar("SEED"))` does.
 
     Numbers stand in for the variables instead, and what changes with a number is marked afterwards.
     """
     try:
-        values = _run(name, text, unset, lambda variable: "2")
+        values = _run(name, text, unset, lambda variable: "2", folders)
         for changed in list(unset):
-            other = _run(name, text, unset, lambda variable, changed=changed: "3" if variable == changed else "2")  # type: ignore[misc]
+            other = _run(name, text, unset, partial(_two_or_three, changed), folders)
             values = _mark_differences(values, other, _marker(changed))
-    except RuntimeError:  # perhaps because of the number: what else is wrong shows once the variables are set
+    except JsonnetError:  # perhaps because of the number: what else is wrong shows once the variables are set
         raise ConfigError(_unset_faults({}, unset)) from None
     return values
+
+
+def _two_or_three(changed: str, variable: str) -> str:
+    return "3" if variable == changed else "2"
 
 
 def _mark_differences(values: Any, other: Any, marker: str) -> Any:
@@ -198,8 +208,7 @@ def _jsonnet_fault(name: str, message: str) -> Fault:
         hint = """; write it like '{"trainer.num_epochs": 1}'""" if file == _OVERRIDES else ""
         return Fault(f"{os.path.normpath(file)}:{position}", f"not valid Jsonnet: {what.strip().rstrip('.')}{hint}")
     what = message.removeprefix("RUNTIME ERROR: ").partition("\n\t")[0].strip().rstrip(".")
-    hint = "; imports are relative to the file they stand in" if what.startswith("couldn't open import") else ""
-    return Fault(_traced(message) or name, f"Jsonnet error: {what}{hint}")
+    return Fault(_traced(message) or name, f"Jsonnet error: {what}")
 
 
 def _traced(message: str) -> str | None:

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+_JOINERS = "\u200c\u200d"  # of letters and of emoji: not shown, and part of many words
+_LONGEST_LINE = 1500  # characters
 _PLAIN_KEY = re.compile(r"[^\s.:\"]+")
 
 
@@ -15,6 +17,12 @@ class LukeTasksError(Exception):
     """Base of every error reported as plain lines, without a traceback. `exit_status` is the process's."""
 
     exit_status = 2  # the request was wrong
+    many_lines = False  # one for each of several faults
+
+    def __str__(self) -> str:
+        """The message as a terminal may show it: what data files and archives put into it cannot steer the terminal."""
+        lines = super().__str__().split("\n") if self.many_lines else [super().__str__()]
+        return "\n".join(_shortened(printable(line)) for line in lines)
 
 
 @dataclass(frozen=True)
@@ -35,6 +43,18 @@ def describe(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
+def printable(text: str) -> str:
+    """The text with line ends, control characters and other signs that are not shown written as escapes."""
+    if text.isprintable():
+        return text
+    return "".join(sign if sign.isprintable() or sign in _JOINERS else repr(sign)[1:-1] for sign in text)
+
+
+def _shortened(line: str) -> str:
+    """With its beginning and its end, which say where and what to do."""
+    return line if len(line) <= _LONGEST_LINE else f"{line[: _LONGEST_LINE - 400]} ... {line[-395:]}"
+
+
 def listed(names: Sequence[str], most: int) -> str:
     """Names with commas between, at most so many, and how many more there are."""
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
@@ -49,6 +69,8 @@ def join_path(path: str, key: str | int) -> str:
 class ConfigError(LukeTasksError):
     """All faults of a config together, one a line."""
 
+    many_lines = True
+
     def __init__(self, faults: Iterable[Fault]) -> None:
         self.faults: Sequence[Fault] = tuple(dict.fromkeys(faults))
         super().__init__("\n".join(str(fault) for fault in self.faults))
@@ -56,6 +78,8 @@ class ConfigError(LukeTasksError):
 
 class PluginError(LukeTasksError):
     """A package of the user's own cannot be imported, or a class in it is not as it must be."""
+
+    many_lines = True
 
 
 class DataError(LukeTasksError):

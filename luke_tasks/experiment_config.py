@@ -84,14 +84,16 @@ class CheckedConfig:
     resolved: dict[str, Any]
 
 
-def read_config(path: str | Path, overrides: str = "", include_packages: Sequence[str] = ()) -> CheckedConfig:
+def read_config(
+    path: str | Path, overrides: str = "", include_packages: Sequence[str] = (), *, allow_imports: Sequence[str] = ()
+) -> CheckedConfig:
     """Read a config file and check all of it, before any data or weight is read.
 
     Raises:
         ConfigError: with every fault found.
         PluginError: a package of the user's own cannot be imported.
     """
-    loaded = config_files.load_config(path, overrides)
+    loaded = config_files.load_config(path, overrides, allow_imports=allow_imports)
     return check_config(loaded.values, loaded.faults, include_packages, for_training=True)
 
 

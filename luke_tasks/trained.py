@@ -13,10 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from luke_tasks import config as config_files
+from luke_tasks.data.hub import checkpoint_dir, read_json
 from luke_tasks.data.labels import Labels
 from luke_tasks.data.tokenizer import Tokenizer
 from luke_tasks.encoder.encoder import Encoder
-from luke_tasks.errors import CheckpointError, ConfigError
+from luke_tasks.encoder.limits import check_own, check_size
+from luke_tasks.encoder.weights import Weights, read_pickle
+from luke_tasks.errors import ArchiveError, CheckpointError, ConfigError
 from luke_tasks.experiment import add_words, check_window, join_head, published_tokenizer
 from luke_tasks.experiment_config import CheckedConfig, check_config
 from luke_tasks.heads.head import Model
@@ -74,13 +77,19 @@ def _load_own(
     weights = archive.weights_of(path, directory)
     values = _overridden(archive.read_config(directory / "config.json"), overrides)
     config = _checked(values, include_packages, f"{path}: config.json")
+    if "entity_vocab_path" not in overrides:  # of the user's own choice
+        _keep_off_the_hub(path, config)
     parts = config.parts
     reader = (parts.validation_dataset_reader or parts.dataset_reader).build(
         tokenizer=Tokenizer.load(directory / "tokenizer")
     )
     labels = Labels.load(directory / "vocabulary") if reader.has_labels else Labels(())
     parts.model.encoder.values["pretrained"] = str(directory / "encoder")
+    check_own(parts.model.encoder.type_name, directory / "encoder", Path(weights_file) if weights_file else weights)
     encoder = parts.model.encoder.build(load_weights=False, pooler=parts.model.head.owner.needs_pooler)
+    if encoder.num_words < reader.tokenizer.num_words:
+        raise ArchiveError(f"{path}: its tokenizer numbers {reader.tokenizer.num_words} word pieces, but its encoder "
+                           f"has {encoder.num_words}; they are not of one archive")  # fmt: skip
     trained = _joined(config, reader, labels, encoder)
     load_weights(trained.model, Path(weights_file) if weights_file else weights)
     return trained
@@ -98,6 +107,10 @@ def _load_allennlp(
     with allennlp_archive.explained(path, parts.tokenizer or encoder_values["pretrained"]):
         tokenizer = published_tokenizer(parts)
     with allennlp_archive.explained(path, encoder_values["pretrained"]):
+        folder = checkpoint_dir(encoder_values["pretrained"], weights=False)
+        stored = Weights(weights, read_pickle(weights)) if weights.is_file() else None
+        if stored is not None:
+            check_size(read_json(folder / "config.json"), stored, folder / "config.json")
         encoder = parts.model.encoder.build(load_weights=False)
     reader = (parts.validation_dataset_reader or parts.dataset_reader).build(tokenizer=tokenizer)
     add_words(tokenizer, encoder, tokenizer.add_words(reader.added_words))
@@ -137,6 +150,26 @@ def _load_huggingface(
 def _joined(config: CheckedConfig, reader: Reader, labels: Labels, encoder: Encoder) -> Trained:
     """With the head, whose weights are still random."""
     return Trained(config, reader, labels, join_head(config.parts, encoder, reader.tokenizer, labels).eval())
+
+
+def _keep_off_the_hub(path: Path, config: CheckedConfig) -> None:
+    """An archive needs no hub: where its linker names an entity vocabulary there, the hub's cache must have it.
+
+    Raises:
+        ArchiveError: it has not.
+    """
+    for key in ("dataset_reader", "validation_dataset_reader"):
+        reader = getattr(config.parts, key)
+        linker = reader.values.get("wiki_entity_linker") if reader is not None else None
+        name = linker.values.get("entity_vocab_path") if linker is not None else None
+        if linker is None or name is None or Path(name).exists():
+            continue
+        try:
+            linker.values["entity_vocab_path"] = str(checkpoint_dir(name, weights=False, fetch=False))
+        except CheckpointError as error:
+            key = f"{key}.wiki_entity_linker.entity_vocab_path"
+            raise ArchiveError(f"{path}: {key}: {error}; what an archive names is not fetched; to use its own "
+                               f"vocabulary: -o '{{\"{key}\": null}}'") from None  # fmt: skip
 
 
 def _overridden(values: dict[str, Any], overrides: str) -> dict[str, Any]:

@@ -39,8 +39,8 @@ PROGRAMS: dict[str, tuple[str, list[str]]] = {
     ),
     "missing import": (
         '{\n  a: (import "lib/nope.libsonnet").x }',
-        ['c.jsonnet:2:7: Jsonnet error: couldn\'t open import "lib/nope.libsonnet": no match locally or in the Jsonnet '
-         "library paths; imports are relative to the file they stand in"],
+        ['c.jsonnet:2:7: Jsonnet error: couldn\'t open import "lib/nope.libsonnet": no such file; '
+         "imports are relative to the file they stand in"],
     ),
     "fault in an import": (
         '(import "./lib/broken.libsonnet")',

@@ -20,6 +20,13 @@ def add_archive_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_import_argument(parser: argparse.ArgumentParser) -> None:
+    """Of the commands that read a config file."""
+    parser.add_argument("--allow-imports", action="append", default=[], metavar="DIR",
+                        help="a folder that the config may import from, besides its own, the `configs` folder and the "
+                             "project it lies in (repeatable)")  # fmt: skip
+
+
 def add_batch_arguments(parser: argparse.ArgumentParser, batch_size_help: str) -> None:
     """Of the commands that run a model: the size of its batches, and the precision."""
     parser.add_argument("--batch-size", type=int, metavar="N", help=batch_size_help)

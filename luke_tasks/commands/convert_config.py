@@ -8,7 +8,7 @@ import logging
 from dataclasses import fields
 from pathlib import Path
 
-from luke_tasks.commands._arguments import check_output_files
+from luke_tasks.commands._arguments import add_import_argument, check_output_files
 from luke_tasks.commands._logging import log_to_terminal
 from luke_tasks.errors import LukeTasksError
 from luke_tasks.files import replacing
@@ -22,6 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("new", help="the file to write")
     parser.add_argument("-o", "--overrides", default="", metavar="JSON", help="changes to the config")
     parser.add_argument("-f", "--force", action="store_true", help="replace NEW if it is there")
+    add_import_argument(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -35,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
     from luke_tasks.experiment_config import ExperimentConfig, check_config
     from luke_tasks.interop import upstream_config
 
-    loaded = load_config(args.old, args.overrides)
+    loaded = load_config(args.old, args.overrides, allow_imports=args.allow_imports)
     if not upstream_config.is_upstream(loaded.values):
         raise LukeTasksError(f"{args.old}: no config of studio-ousia/luke's examples (its model has no "
                              "feature_extractor or embedder): it needs no conversion")  # fmt: skip

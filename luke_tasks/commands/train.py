@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from luke_tasks.commands._arguments import add_import_argument
 from luke_tasks.commands._launch import check_launch, launch
 from luke_tasks.commands._logging import (
     close_log_files,
@@ -39,6 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     existing.add_argument("-r", "--recover", action="store_true", help="go on with the run that is in DIR")
     parser.add_argument("-o", "--overrides", default="", metavar="JSON",
                         help='changes to the config, e.g. \'{"trainer.num_epochs": 1}\'')  # fmt: skip
+    add_import_argument(parser)
     parser.add_argument("--dry-run", action="store_true", help="check the config, read the data, build the model, stop")
     parser.add_argument("--file-friendly-logging", action="store_true", help="plain lines instead of live bars")
     parser.add_argument("--node-rank", type=int, default=0, metavar="N",
@@ -64,7 +66,9 @@ def run(args: argparse.Namespace) -> int:
 def _run(args: argparse.Namespace, processes: Processes) -> int:
     from luke_tasks.config import load_config
 
-    loaded = load_config(args.config, args.overrides)  # a file that is no config is refused before torch is loaded
+    loaded = load_config(
+        args.config, args.overrides, allow_imports=args.allow_imports
+    )  # a file that is no config is refused before torch is loaded
     with no_garbage_collection():
         from luke_tasks import experiment
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
-import json
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from luke_tasks.errors import CheckpointError
+from luke_tasks.untrusted import parse_json
 
 SPECIAL_ENTITIES = ("[PAD]", "[UNK]", "[MASK]", "[MASK2]")  # the order of their ids where no other entity is kept
 
@@ -42,12 +42,13 @@ SAFETENSORS_FILES = ["model.safetensors", "model-*.safetensors", "model.safetens
 PICKLE_FILES = ["pytorch_model.bin", "pytorch_model-*.bin", "pytorch_model.bin.index.json"]
 
 
-def checkpoint_dir(name: str, *, weights: bool = True) -> Path:
+def checkpoint_dir(name: str, *, weights: bool = True, fetch: bool = True) -> Path:
     """The folder holding a checkpoint's files, downloaded first where `name` is one on the hub.
 
     Args:
         name: a folder, `embedded:minilm`, or a hub name such as `studio-ousia/luke-base`.
         weights: whether the weights are wanted too, or only the config, tokenizer and entity vocabulary.
+        fetch: False asks the hub's cache only: for names that not the user has given, but an archive.
     Raises:
         CheckpointError: there is no such folder or hub repository, the hub cannot be reached, or the embedded weights
             are not those that were published.
@@ -66,13 +67,13 @@ def checkpoint_dir(name: str, *, weights: bool = True) -> Path:
             f"pretrained {name!r}: no such folder (seen from {Path.cwd()}); give a folder or a hub name such as "
             "'studio-ousia/luke-base'"
         )
-    return _download(name, weights=weights)
+    return _download(name, weights=weights, fetch=fetch)
 
 
 def read_json(path: Path) -> dict[str, Any]:
     """The object in a checkpoint's JSON file. Raises CheckpointError where it is absent or not one."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise CheckpointError(f"{path}: no such file; {path.parent} does not hold a complete checkpoint") from None
     except (OSError, ValueError) as error:  # ValueError: not JSON, or not UTF-8
@@ -132,7 +133,7 @@ def read_entity_vocab_file(path: Path) -> dict[str, int]:
                 name, _ = line.split("\t")
                 vocab[name] = number
             else:
-                record = json.loads(line)
+                record = parse_json(line)
                 for name, language in record["entities"]:
                     vocab[name if name in SPECIAL_ENTITIES else f"{language}:{name}"] = int(record["id"])
         except (ValueError, KeyError, TypeError):
@@ -176,7 +177,7 @@ def _sha256(path: Path) -> str:
         raise CheckpointError(f"{path}: cannot be read: {error.strerror or error}") from None
 
 
-def _download(name: str, *, weights: bool) -> Path:
+def _download(name: str, *, weights: bool, fetch: bool = True) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import (
         GatedRepoError,
@@ -186,13 +187,13 @@ def _download(name: str, *, weights: bool) -> Path:
         RepositoryNotFoundError,
     )
 
-    def fetch(patterns: list[str]) -> Path:
-        return Path(snapshot_download(name, allow_patterns=patterns))
+    def found(patterns: list[str]) -> Path:
+        return Path(snapshot_download(name, allow_patterns=patterns, local_files_only=not fetch))
 
     try:
-        folder = fetch(CONFIG_FILES + SAFETENSORS_FILES if weights else CONFIG_FILES)
+        folder = found(CONFIG_FILES + SAFETENSORS_FILES if weights else CONFIG_FILES)
         if weights and not any(folder.glob("model*.safetensors")):
-            folder = fetch(CONFIG_FILES + PICKLE_FILES)
+            folder = found(CONFIG_FILES + PICKLE_FILES)
     except GatedRepoError:
         reason = "the hub asks for access to it: accept its terms there, and log in with `hf auth login`"
     except (RepositoryNotFoundError, HFValidationError):

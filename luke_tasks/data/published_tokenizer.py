@@ -6,6 +6,7 @@ LUKE, RoBERTa, XLM-R and BERT; and mLUKE and LUKE-Japanese, which `transformers`
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
@@ -16,11 +17,14 @@ from tokenizers import Tokenizer as Backend
 
 from luke_tasks.data.hub import SPECIAL_ENTITIES, read_json
 from luke_tasks.data.sentencepiece import FAIRSEQ_PIECES, MASK, Normaliser, SentencePieceModel
-from luke_tasks.errors import CheckpointError
+from luke_tasks.errors import CheckpointError, describe
+from luke_tasks.untrusted import reported
 
 ENTITY_MARKERS = ("<ent>", "<ent2>")  # LUKE's own word pieces: around the first and the second entity of a text
 SENTENCEPIECE_FILE = "sentencepiece.bpe.model"
 _VOCABULARY_FILES = ("tokenizer.json", "vocab.json", "vocab.txt", SENTENCEPIECE_FILE, "spiece.model")
+_FILES_WITH_IDS = ("tokenizer.json", "vocab.json", "added_tokens.json")
+_HUGE_ID = re.compile(r":\s*([1-9]\d{7,})\s*[,}]")
 _MLUKE = ("MLukeTokenizer",)
 _XLM_R = ("XLMRobertaTokenizer", "XLMRobertaTokenizerFast")
 
@@ -78,7 +82,7 @@ def read_published(folder: Path, config: Mapping[str, Any]) -> Published:
         special = _fairseq_ids(backend)
     else:
         backend, special, layout = _read_with_transformers(folder)
-    last, vocab_size = max(asdict(special).values()), config.get("vocab_size", float("inf"))
+    last, vocab_size = max(asdict(special).values()), _vocab_size(folder, config)
     if last >= vocab_size:
         raise CheckpointError(f"{folder}: the tokenizer's special tokens have ids up to {last}, but config.json has a "
                               f"vocab_size of {vocab_size}; they are not of one checkpoint")  # fmt: skip
@@ -86,9 +90,20 @@ def read_published(folder: Path, config: Mapping[str, Any]) -> Published:
     return Published(backend, special, layout, normaliser, has_entities)
 
 
-def reason_of(error: Exception) -> str:
-    """The kind and the first line of an error of the Rust library."""
-    return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
+def check_ids(text: str) -> None:
+    """Raises ValueError when a tokenizer's JSON has an id of ten million or more: the Rust library counts up to it."""
+    found = _HUGE_ID.search(text)
+    if found is not None:
+        raise ValueError(f"it has the id {found[1]}; expected one below ten million")
+
+
+def _vocab_size(folder: Path, config: Mapping[str, Any]) -> float:
+    """Rows of the word embeddings; infinite where `config.json` does not say."""
+    size = config.get("vocab_size", float("inf"))
+    if isinstance(size, bool) or not isinstance(size, int | float):
+        raise CheckpointError(f"{folder / 'config.json'}: vocab_size: expected a positive integer, found "
+                              f"{describe(size)}")  # fmt: skip
+    return size
 
 
 def _tokenizer_class(folder: Path, config: Mapping[str, Any]) -> str:
@@ -110,7 +125,7 @@ def _read_sentencepiece(folder: Path, config: Mapping[str, Any]) -> tuple[Backen
     path = folder / SENTENCEPIECE_FILE
     model = SentencePieceModel.read(path)
     words = len(model.pieces) + 2  # <pad> and <mask> are fairseq's
-    vocab_size = config.get("vocab_size", float("inf"))
+    vocab_size = _vocab_size(folder, config)
     added = _added_tokens(folder)
     if added is None and config.get("model_type") != "xlm-roberta":
         markers = {token: words + i for i, token in enumerate(ENTITY_MARKERS)}
@@ -121,11 +136,10 @@ def _read_sentencepiece(folder: Path, config: Mapping[str, Any]) -> tuple[Backen
         raise CheckpointError(f"{path}: gives ids up to {last} with the added tokens, but config.json has a vocab_size "
                               f"of {vocab_size}; they are not of one checkpoint")  # fmt: skip
     try:
-        return model.backend(added), Normaliser(model.charsmap)
+        with reported(lambda reason: CheckpointError(f"{path.name}: {reason}")):
+            return model.backend(added), Normaliser(model.charsmap)
     except CheckpointError as error:
         raise CheckpointError(f"{folder}: {error}") from None
-    except ValueError as error:
-        raise CheckpointError(f"{path}: {error}") from None
 
 
 def _added_tokens(folder: Path) -> dict[str, int] | None:
@@ -136,9 +150,16 @@ def _added_tokens(folder: Path) -> dict[str, int] | None:
         decoder = read_json(folder / "tokenizer_config.json").get("added_tokens_decoder")
         if not decoder:
             return None
-        added = {token["content"]: int(id) for id, token in decoder.items()}
+        try:
+            added = {str(token["content"]): int(id) for id, token in decoder.items()}
+        except (AttributeError, KeyError, TypeError, ValueError):
+            raise CheckpointError(f"{folder / 'tokenizer_config.json'}: added_tokens_decoder: expected objects with "
+                                  "their content by id") from None  # fmt: skip
     else:
         return None
+    odd = next((token for token, id in added.items() if not isinstance(id, int)), None)
+    if odd is not None:
+        raise CheckpointError(f"{folder / 'added_tokens.json'}: {odd!r}: expected an id, found {describe(added[odd])}")
     own = (*SPECIAL_ENTITIES, *FAIRSEQ_PIECES, MASK)
     return {token: id for token, id in added.items() if token not in own}
 
@@ -150,13 +171,13 @@ def _read_mluke_json(path: Path) -> Backend:
         CheckpointError: it is damaged, or numbers the words otherwise than the checkpoints do.
     """
     content = read_json(path)
-    try:
-        backend = Backend.from_str(json.dumps(content))
+    with reported(lambda reason: CheckpointError(f"{path}: no tokenizer of an mLUKE, or damaged: {reason}")):
+        text = json.dumps(content)
+        check_ids(text)
+        backend = Backend.from_str(text)
         model = content["model"]
-        pieces = [piece for piece, _ in model["vocab"][: len(FAIRSEQ_PIECES)]]
+        pieces = [str(piece) for piece, _ in model["vocab"][: len(FAIRSEQ_PIECES)]]
         unknown = model["unk_id"]
-    except Exception as error:  # the Rust library raises bare Exception
-        raise CheckpointError(f"{path}: no tokenizer of an mLUKE, or damaged: {reason_of(error)}") from None
     if pieces != list(FAIRSEQ_PIECES) or unknown != FAIRSEQ_PIECES.index("<unk>"):
         raise CheckpointError(
             f"{path}: begins with the pieces {', '.join(pieces)} and takes id {unknown} for unknown ones; mLUKE's "
@@ -182,18 +203,22 @@ def _read_with_transformers(folder: Path) -> tuple[Backend, SpecialTokens, PairL
     if only_sentencepiece and find_spec("sentencepiece") is None:
         raise CheckpointError(f"{folder}: holds a SentencePiece model but no tokenizer.json; put the published one "
                               "beside it, or `pip install sentencepiece`")  # fmt: skip
-    try:
-        loaded = AutoTokenizer.from_pretrained(str(folder), add_prefix_space=True)
+    with reported(lambda reason: CheckpointError(f"{folder}: its tokenizer cannot be loaded: {reason}")):
+        for name in _FILES_WITH_IDS:
+            if (folder / name).is_file():
+                check_ids((folder / name).read_text(encoding="utf-8"))
+        loaded = AutoTokenizer.from_pretrained(
+            str(folder), add_prefix_space=True, trust_remote_code=False, local_files_only=True
+        )
         backend = loaded.backend_tokenizer
-    except Exception as error:  # the Rust library raises bare Exception on a damaged file
-        raise CheckpointError(f"{folder}: its tokenizer cannot be loaded: {reason_of(error)}") from None
     ids = {"cls": loaded.cls_token_id, "sep": loaded.sep_token_id, "pad": loaded.pad_token_id,
            "mask": loaded.mask_token_id, "unknown": loaded.unk_token_id}  # fmt: skip
     absent = [key for key, value in ids.items() if value is None]
     if absent:
         raise CheckpointError(f"{folder}: its tokenizer has no {', '.join(absent)} token; a LUKE, RoBERTa, XLM-R or "
                               "BERT tokenizer is expected")  # fmt: skip
-    pair = backend.encode("a", "b")
+    with reported(lambda reason: CheckpointError(f"{folder}: its tokenizer cannot join two texts: {reason}")):
+        pair = backend.encode("a", "b")
     places = [place for place, id in enumerate(pair.ids) if id == ids["sep"]]  # padding may follow the last
     layout = PairLayout(len(places) - 1, pair.type_ids[places[-1]]) if len(places) > 1 else PairLayout(1, 0)
     return backend, SpecialTokens(**ids), layout

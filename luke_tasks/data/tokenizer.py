@@ -20,9 +20,10 @@ from tokenizers import Tokenizer as Backend
 
 from luke_tasks.data.features import IntArray
 from luke_tasks.data.hub import SPECIAL_ENTITIES, checkpoint_dir, read_entity_vocab, read_json
-from luke_tasks.data.published_tokenizer import ENTITY_MARKERS, PairLayout, SpecialTokens, read_published, reason_of
+from luke_tasks.data.published_tokenizer import ENTITY_MARKERS, PairLayout, SpecialTokens, check_ids, read_published
 from luke_tasks.data.sentencepiece import Normaliser
-from luke_tasks.errors import ArchiveError
+from luke_tasks.errors import ArchiveError, CheckpointError
+from luke_tasks.untrusted import parse_json, reported
 
 PAD_ENTITY, UNKNOWN_ENTITY, MASK_ENTITY, MASK2_ENTITY = SPECIAL_ENTITIES
 _CACHED_WORDS = 1 << 20
@@ -93,12 +94,14 @@ class Tokenizer:
         folder = checkpoint_dir(name, weights=False)
         config = read_json(folder / "config.json") if (folder / "config.json").exists() else {}
         found = read_published(folder, config)
+        with reported(lambda reason: CheckpointError(f"{folder}: its tokenizer is damaged: {reason}")):
+            backend = _word_backend(found.backend)
         if found.has_entities and not special_entities_only and not config.get("special_entities_only", False):
             entity_vocab = read_entity_vocab(folder)
         else:
             entity_vocab = {entity: index for index, entity in enumerate(SPECIAL_ENTITIES)}
         return cls(
-            backend=_word_backend(found.backend), special=found.special, entity_vocab=entity_vocab,
+            backend=backend, special=found.special, entity_vocab=entity_vocab,
             normaliser=found.normaliser, num_words=config.get("vocab_size"), pair_layout=found.pair_layout,
         )  # fmt: skip
 
@@ -118,7 +121,8 @@ class Tokenizer:
         fresh = [word for word in dict.fromkeys(words) if word not in self._pieces]
         for start in range(0, len(fresh), _BATCH_WORDS):
             batch = fresh[start : start + _BATCH_WORDS]
-            texts = [self.normaliser(word) for word in batch] if self.normaliser else batch
+            with reported(_unfit):
+                texts = [self.normaliser(word) for word in batch] if self.normaliser else batch
             for word, pieces in zip(batch, self._pieces_of_each(texts), strict=True):
                 self._pieces[word] = pieces or [self.special.unknown]
 
@@ -128,7 +132,8 @@ class Tokenizer:
         pieces: list[list[int]] = [[] for _ in words]
         firsts = range(0, len(words), _SEQUENCE_WORDS)
         sequences = [words[first : first + _SEQUENCE_WORDS] for first in firsts]
-        encodings = self.backend.encode_batch(sequences, is_pretokenized=True, add_special_tokens=False)
+        with reported(_unfit):
+            encodings = self.backend.encode_batch(sequences, is_pretokenized=True, add_special_tokens=False)
         for first, encoding in zip(firsts, encodings, strict=True):
             for place, piece in zip(encoding.word_ids, encoding.ids, strict=True):
                 assert place is not None  # only special tokens belong to no word
@@ -140,16 +145,19 @@ class Tokenizer:
 
         An entity marker that stands in a text itself is no marker there, but ordinary pieces.
         """
-        texts = [self.normaliser(text) for text in texts] if self.normaliser else texts
-        encodings = self._text_backend.encode_batch_fast(list(texts), add_special_tokens=False)  # without offsets
+        with reported(_unfit):
+            texts = [self.normaliser(text) for text in texts] if self.normaliser else texts
+            encodings = self._text_backend.encode_batch_fast(list(texts), add_special_tokens=False)  # without offsets
         return [encoding.ids for encoding in encodings]
 
     def texts_to_offset_pieces(self, texts: Sequence[str]) -> list[Pieces]:
         """As `texts_to_pieces`, with the characters of the text as it was given that each piece stands for."""
-        aligned = [self.normaliser.aligned(text) for text in texts] if self.normaliser else None
-        inputs = [text for text, _ in aligned] if aligned else list(texts)
+        with reported(_unfit):
+            aligned = [self.normaliser.aligned(text) for text in texts] if self.normaliser else None
+            inputs = [text for text, _ in aligned] if aligned else list(texts)
+            encodings = self._text_backend.encode_batch(inputs, add_special_tokens=False)
         found = []
-        for index, encoding in enumerate(self._text_backend.encode_batch(inputs, add_special_tokens=False)):
+        for index, encoding in enumerate(encodings):
             offsets = [_without_spaces(inputs[index], start, end) for start, end in encoding.offsets]
             if aligned:
                 origins = [*aligned[index][1], (len(texts[index]),) * 2]  # an empty piece may be the last one
@@ -219,14 +227,17 @@ class Tokenizer:
     @classmethod
     def load(cls, directory: Path) -> Tokenizer:
         """Read what `save` wrote. Raises ArchiveError when it is not there or damaged."""
-        try:
-            special: dict[str, Any] = json.loads((directory / "special.json").read_text(encoding="utf-8"))
-            missing = [entity for entity in SPECIAL_ENTITIES if entity not in special["entity_vocab"]]
-            if missing:
-                raise ValueError(f"no id for the special entities {', '.join(missing)}")
+        for name in ("special.json", "tokenizer.json"):
+            if not (directory / name).is_file():
+                raise ArchiveError(f"{directory / name}: no such file; the tokenizer is incomplete")
+        with reported(lambda reason: ArchiveError(f"{directory}: the tokenizer is damaged: {reason}")):
+            special: dict[str, Any] = parse_json((directory / "special.json").read_text(encoding="utf-8"))
+            _check_special(special)
+            description = (directory / "tokenizer.json").read_text(encoding="utf-8")
+            check_ids(description)
             charsmap = special.get("sentencepiece_charsmap")
-            return cls(
-                backend=Backend.from_str((directory / "tokenizer.json").read_text(encoding="utf-8")),
+            loaded = cls(
+                backend=Backend.from_str(description),
                 special=SpecialTokens(**special["special_tokens"]),
                 entity_vocab=special["entity_vocab"],
                 normaliser=Normaliser(base64.b64decode(charsmap, validate=True)) if charsmap is not None else None,
@@ -234,10 +245,45 @@ class Tokenizer:
                 added_words=special.get("added_words"),
                 pair_layout=PairLayout(**special["pair_layout"]),
             )
-        except FileNotFoundError as error:
-            raise ArchiveError(f"{error.filename}: no such file; the tokenizer is incomplete") from None
-        except Exception as error:  # the Rust library raises bare Exception on a damaged file
-            raise ArchiveError(f"{directory}: the tokenizer is damaged: {reason_of(error)}") from None
+            loaded.backend.no_padding()
+            loaded.backend.no_truncation()
+            loaded._check_ids()
+        return loaded
+
+    def _check_ids(self) -> None:
+        """Raises ValueError when an id has no row among the word embeddings."""
+        if self.backend.get_vocab_size() > self.num_words:
+            raise ValueError(f"it has {self.backend.get_vocab_size()} word pieces for {self.num_words} embeddings")
+        ids = [*asdict(self.special).values(), *self.added_words.values()]
+        if max(ids) >= self.num_words:
+            raise ValueError(f"a special token has id {max(ids)}, beyond {self.num_words} embeddings")
+
+
+def _unfit(reason: str) -> CheckpointError:
+    return CheckpointError(f"the model's tokenizer is damaged, or does not go with this text: {reason}")
+
+
+def _check_special(content: Any) -> None:
+    """Raises ValueError when `special.json` does not hold ids where ids are expected."""
+    if not isinstance(content, dict):
+        raise ValueError("special.json: expected an object")
+    vocab = content.get("entity_vocab")
+    missing = [entity for entity in SPECIAL_ENTITIES if not isinstance(vocab, dict) or entity not in vocab]
+    if missing:
+        raise ValueError(f"no id for the special entities {', '.join(missing)}")
+    counts: dict[str, Any] = {key: content.get(key) or {} for key in ("special_tokens", "added_words", "pair_layout")}
+    for key, ids in {**counts, "entity_vocab": vocab}.items():
+        odd = None if isinstance(ids, dict) else key
+        for name, id in ids.items() if odd is None else ():
+            if type(id) is not int or not 0 <= id < 2**31:
+                odd = f"{key}.{name}"
+                break
+        if odd is not None:
+            raise ValueError(f"special.json: {odd}: expected numbers from 0 on by name")
+    if content.get("num_words") is not None and (type(content["num_words"]) is not int or content["num_words"] < 1):
+        raise ValueError("special.json: num_words: expected a positive integer")
+    if counts["pair_layout"].get("num_separators", 1) > 4 or counts["pair_layout"].get("second_type", 0) > 1:
+        raise ValueError("special.json: pair_layout: expected at most 4 separators, and segments 0 and 1")
 
 
 def _without_spaces(text: str, start: int, end: int) -> tuple[int, int]:

@@ -24,10 +24,12 @@ from luke_tasks.data.hub import SPECIAL_ENTITIES, checkpoint_dir
 from luke_tasks.encoder.attention import AttentionChoice, Layout, SelfAttention
 from luke_tasks.encoder.dropout import Dropout
 from luke_tasks.encoder.encoder import EmbeddingTables, Encoder, EncoderOutput, Pooler
+from luke_tasks.encoder.limits import check_size
 from luke_tasks.encoder.linear import Linear
 from luke_tasks.encoder.pretrained import LukeConfig, read_config, read_weights, write_config
 from luke_tasks.encoder.shared_attention import SharedPattern
 from luke_tasks.encoder.unfilled import unfilled
+from luke_tasks.encoder.weights import Weights
 from luke_tasks.errors import CheckpointError, DataError
 from luke_tasks.files import replacing, write_json
 from luke_tasks.registry import Fraction, Provided
@@ -271,6 +273,8 @@ class LukeEncoder(Encoder):
         """
         directory = checkpoint_dir(pretrained, weights=load_weights)
         config = read_config(directory, use_entity_aware_attention=use_entity_aware_attention, entities=entities)
+        if load_weights:
+            check_size(config.to_json(), Weights.open(directory), directory / "config.json")
         if dropout is not None:
             config = replace(config, hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout)
         if not load_weights:

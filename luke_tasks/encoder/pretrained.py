@@ -8,6 +8,7 @@ BERT become a fresh LUKE, much as LUKE's own pretraining began from RoBERTa (Yam
 from __future__ import annotations
 
 import logging
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -23,6 +24,7 @@ from luke_tasks.data.sentencepiece import SentencePieceModel
 from luke_tasks.encoder.weights import Weights
 from luke_tasks.errors import CheckpointError
 from luke_tasks.files import write_json
+from luke_tasks.untrusted import reported
 
 logger = logging.getLogger(__name__)
 
@@ -106,14 +108,19 @@ def _expected(annotation: Any, name: str) -> tuple[Any, str]:
     """What a config value must be: a condition and its wording."""
 
     def is_int(value: Any) -> bool:
-        return isinstance(value, int) and not isinstance(value, bool)
+        return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**31
+
+    def is_number(value: Any) -> bool:
+        return is_int(value) or (isinstance(value, float) and math.isfinite(value))
 
     if annotation == "bool":
         return lambda value: isinstance(value, bool), "true or false"
     if annotation == "str":
         return lambda value: isinstance(value, str), "a string"
+    if name.endswith("_prob"):
+        return lambda value: is_number(value) and 0 <= value <= 1, "a number between 0 and 1"
     if annotation == "float":
-        return lambda value: is_int(value) or isinstance(value, float), "a number"
+        return lambda value: is_number(value) and value >= 0, "a number of at least 0"
     if name == "pad_token_id":
         return lambda value: is_int(value) and value >= 0, "an integer of at least 0"
     return lambda value: is_int(value) and value > 0, "a positive integer"
@@ -217,7 +224,7 @@ def read_weights(
             tensors[name] = weights.rows(source, ids) if ids and name == ENTITY_TABLE else weights.read(source)
     if pooler:  # RoBERTa is published without one
         logger.info("%s: has no pooler; a new one is trained", weights.path)
-        tensors |= _new_pooler(pooler, float(content.get("initializer_range", 0.02)))
+        tensors |= _new_pooler(pooler, float(content.get("initializer_range") or LukeConfig.initializer_range))
     unused = sorted(weights.unused())
     if unused:
         logger.debug("%s: %d tensors not used: %s", weights.path, len(unused), ", ".join(unused))
@@ -279,13 +286,14 @@ def word_mask_id(directory: Path, model_type: str) -> int:
         token = token.get("content")
     if not isinstance(token, str):
         token = "[MASK]" if model_type in BERT_LIKE else "<mask>"
-    vocab = _word_vocab(directory)
-    if token not in vocab:
+    with reported(lambda reason: CheckpointError(f"{directory}: its vocabulary cannot be read: {reason}")):
+        found = _id_of(_word_vocab(directory), token)
+    if found is None:
         raise CheckpointError(
             f"{directory}: no id for the mask token {token!r} in tokenizer.json, vocab.json, vocab.txt or "
             "added_tokens.json; the [MASK] entity starts from its embedding"
         )
-    return vocab[token]
+    return found
 
 
 def _word_vocab(directory: Path) -> dict[str, int]:
@@ -304,6 +312,11 @@ def _word_vocab(directory: Path) -> dict[str, int]:
         vocab.update(pieces if isinstance(pieces, dict) else {piece: i for i, (piece, _) in enumerate(pieces)})
         vocab.update({added["content"]: added["id"] for added in tokenizer.get("added_tokens", [])})
     return vocab
+
+
+def _id_of(vocab: Mapping[str, Any], token: str) -> int | None:
+    found = vocab.get(token)
+    return found if type(found) is int and found >= 0 else None
 
 
 def write_config(config: LukeConfig, directory: Path) -> None:

@@ -19,8 +19,11 @@ import torch
 from luke_tasks.data.batch import Batch
 from luke_tasks.data.hub import checkpoint_dir, read_json
 from luke_tasks.encoder.encoder import EmbeddingTables, Encoder, EncoderOutput, Pooler
+from luke_tasks.encoder.limits import check_no_code, check_size
+from luke_tasks.encoder.weights import Weights
 from luke_tasks.errors import CheckpointError, ConfigError, DataError, Fault
 from luke_tasks.registry import Fraction, Provided
+from luke_tasks.untrusted import reason_of
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel
@@ -79,19 +82,21 @@ class TransformerEncoder(Encoder):
 
         disable_progress_bar()
         directory = checkpoint_dir(pretrained, weights=load_weights)
-        read_json(directory / "config.json")  # the clear message where there is none
+        check_no_code(read_json(directory / "config.json"), directory / "config.json")
         try:
-            config = AutoConfig.from_pretrained(directory, local_files_only=True)
+            config = AutoConfig.from_pretrained(directory, local_files_only=True, trust_remote_code=False)
             if dropout is not None:
                 _set_dropout(config, dropout)
-            if not load_weights:
-                return cls(model=AutoModel.from_config(config), pooler=pooler)
+            if not load_weights:  # sizes of an archive's are looked at by `limits.check_own`
+                return cls(model=AutoModel.from_config(config, trust_remote_code=False), pooler=pooler)
+            check_size(config.to_dict(), Weights.open(directory), directory / "config.json")
             model, found = AutoModel.from_pretrained(
-                directory, config=config, local_files_only=True, output_loading_info=True
+                directory, config=config, local_files_only=True, trust_remote_code=False, output_loading_info=True
             )
+        except CheckpointError:
+            raise
         except Exception as error:  # transformers raises whatever its many readers raise
-            reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-            raise CheckpointError(f"{directory}: transformers cannot load it: {reason}") from error
+            raise CheckpointError(f"{directory}: transformers cannot load it: {reason_of(error)}") from error
         missing = sorted(name for name in found["missing_keys"] if not name.startswith("pooler."))
         if missing:  # transformers would go on with random weights
             raise CheckpointError(f"{directory}: missing tensors: {', '.join(missing[:8])}")

@@ -18,6 +18,7 @@ from luke_tasks.data.batch import Batch
 from luke_tasks.data.features import IGNORED_LABEL, Features
 from luke_tasks.data.labels import Labels
 from luke_tasks.encoder.encoder import EncoderOutput
+from luke_tasks.errors import LukeTasksError, listed
 from luke_tasks.heads.head import Head, HeadOutput, Metrics, Window
 from luke_tasks.heads.mention_vectors import at_places
 from luke_tasks.heads.probabilities import softmax
@@ -88,6 +89,9 @@ class NerHead(Head):
         dropout: Fraction = 0.1,
     ) -> None:
         super().__init__()
+        if NON_ENTITY not in labels.names:
+            raise LukeTasksError(f"the labels {listed(labels.names, 8)}: none of them is {NON_ENTITY!r}, which a span "
+                                 "that is no entity gets")  # fmt: skip
         self.labels = labels
         self.use_tokens = "token" in features
         self.needs_entities = "entity" in features

@@ -7,7 +7,6 @@ weights in their places. Readers get the options of the original evaluation (stu
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Mapping
@@ -24,6 +23,7 @@ from luke_tasks.errors import ArchiveError, CheckpointError, listed
 from luke_tasks.heads.head import Model
 from luke_tasks.interop.huggingface import BY_NAME, CONFIG_KEY, NO_ENTITY_NAMES, Facts, HeadClass
 from luke_tasks.readers.conll_span import NON_ENTITY
+from luke_tasks.untrusted import parse_json
 
 BATCH_SIZE = 32  # the original evaluation's
 MAX_WINDOW = 512  # word pieces of a window there
@@ -67,7 +67,7 @@ def _is_checkpoint(directory: Path) -> bool:
     """Whether it is one, perhaps a damaged one, and not a run of ours or a checkpoint within a run."""
     has_weights = any((directory / name).exists() for name in _WEIGHTS) and not (directory / "state.json").exists()
     try:
-        content = json.loads((directory / "config.json").read_text(encoding="utf-8"))
+        content = parse_json((directory / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return has_weights
     return isinstance(content, dict) and not {"model_type", "architectures"}.isdisjoint(content)
@@ -129,7 +129,8 @@ def _kind(content: Mapping[str, Any], path: Path) -> HeadClass:
         raise CheckpointError(f"{path}: model_type {model_type!r}: only fine-tuned LUKE checkpoints ('luke') are read "
                               "without a config; name any other one as model.encoder.pretrained in a config and train "
                               "it")  # fmt: skip
-    known = [BY_NAME[name] for name in architectures if name in BY_NAME] if isinstance(architectures, list) else []
+    names = architectures if isinstance(architectures, list) else []
+    known = [BY_NAME[name] for name in names if isinstance(name, str) and name in BY_NAME]
     if len(known) != 1:
         raise CheckpointError(f"{path}: architectures {architectures!r}: expected one of {', '.join(BY_NAME)}")
     return known[0]

@@ -12,14 +12,10 @@
 
 from __future__ import annotations
 
-import gzip
-import json
 import platform
-import shutil
 import tarfile
 import tempfile
-import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -27,13 +23,13 @@ from typing import Any
 from luke_tasks.errors import ArchiveError
 from luke_tasks.files import replacing
 from luke_tasks.training.run_lock import LOCK_NAME
+from luke_tasks.training.unpacking import unpack
+from luke_tasks.untrusted import parse_json
 
 ARCHIVE_NAME = "model.tar.gz"
 WEIGHTS_NAME = "weights.safetensors"
 BEST_WEIGHTS_NAME = "best.safetensors"
 _PARTS = ("config.json", "meta.json", "vocabulary", "tokenizer", "encoder")
-_MAX_UNPACKED_BYTES = 64 * 2**30
-_CHUNK_BYTES = 2**20
 
 
 def write_archive(run_dir: Path) -> Path:
@@ -63,7 +59,7 @@ def unpacked(path: str | Path) -> Iterator[Path]:
     if not path.exists():
         raise ArchiveError(f"{path}: no such archive; expected a {ARCHIVE_NAME} or the directory of a run")
     with tempfile.TemporaryDirectory(prefix="luke-tasks-") as temporary:
-        _unpack(path, Path(temporary))
+        unpack(path, Path(temporary), ARCHIVE_NAME)
         yield Path(temporary)
 
 
@@ -77,7 +73,7 @@ def weights_of(path: str | Path, directory: Path) -> Path:
 def read_config(path: Path) -> dict[str, Any]:
     """The resolved config of an archive, as plain JSON: no Jsonnet, no environment. Raises ArchiveError."""
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
+        config = parse_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ArchiveError(f"{path}: no valid JSON: {error}") from None
     if not isinstance(config, dict):
@@ -96,36 +92,6 @@ def meta() -> dict[str, str]:
     transformers = metadata.version("transformers")  # its import takes a second
     return {"version": __version__, "torch": torch.__version__, "transformers": transformers,
             "python": platform.python_version()}  # fmt: skip
-
-
-def _unpack(path: Path, directory: Path) -> None:
-    """Extract regular files and directories that stay inside `directory`."""
-    try:
-        with gzip.open(path) as stream:
-            chunks: Any = {"bufsize": _CHUNK_BYTES, "copybufsize": _CHUNK_BYTES}
-            with tarfile.open(fileobj=stream, mode="r|", **chunks) as tar:
-                tar.extractall(directory, members=_with_room(tar, path, directory), filter="data")
-            while stream.read(_CHUNK_BYTES):  # to the checksum, which stands at the end
-                pass
-    except PermissionError as error:
-        raise ArchiveError(f"{path}: cannot be read: {error.strerror}") from None
-    except tarfile.FilterError as error:
-        raise ArchiveError(f"{path}: refused: a member would leave the folder, or is no file: {error}") from None
-    except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
-        raise ArchiveError(f"{path}: not a readable {ARCHIVE_NAME}, perhaps cut short or damaged ({error})") from None
-
-
-def _with_room(members: Iterable[tarfile.TarInfo], path: Path, directory: Path) -> Iterator[tarfile.TarInfo]:
-    """The members, each before it is written, as long as there is room for them."""
-    size = 0
-    for member in members:
-        size += member.size
-        if size > _MAX_UNPACKED_BYTES:
-            raise ArchiveError(f"{path}: would unpack to more than {_MAX_UNPACKED_BYTES // 2**30} GiB")
-        if member.size > shutil.disk_usage(directory).free:
-            raise ArchiveError(f"{path}: {member.name} unpacks to {member.size:,} bytes, and {directory} has not so "
-                               "much room; set TMPDIR to a folder that has")  # fmt: skip
-        yield member
 
 
 def _check_parts(path: Path, directory: Path, weights: str) -> None:

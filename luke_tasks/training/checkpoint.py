@@ -16,7 +16,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import pickle
 import random
 import re
 import shutil
@@ -24,6 +23,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -33,11 +33,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from luke_tasks.errors import CheckpointError, listed
+from luke_tasks.errors import CheckpointError, describe, listed
 from luke_tasks.files import is_partial, new_directory, replacing
 from luke_tasks.registry import NonNegativeFloat, PositiveInt
 from luke_tasks.training.archive import BEST_WEIGHTS_NAME
 from luke_tasks.training.sharding import shared_as, whole_weights
+from luke_tasks.untrusted import parse_json, reported
 
 _NAME = re.compile(r"checkpoint_epoch_(\d+)_step_(\d+)")
 _SAFETENSORS_PARTIAL = re.compile(r"\.tmp\w{6}")  # the name under which that library writes
@@ -141,23 +142,45 @@ def load_checkpoint(path: Path, model: nn.Module) -> tuple[TrainState, dict[str,
     """
     load_weights(model, path / "model.safetensors")
     state = read_state(path)
-    try:
+    with reported(partial(_damaged, path)):
         training = torch.load(path / "training.pt", map_location="cpu", weights_only=True)
-    except (OSError, ValueError, TypeError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        raise _damaged(path, error) from None
+        if not isinstance(training, dict):
+            raise ValueError(f"training.pt: expected state dicts by name, found {type(training).__name__}")
     return state, training
+
+
+@contextmanager
+def restoring(path: Path) -> Iterator[None]:
+    """Around the taking up of what `load_checkpoint` gave: a part that does not fit is a damaged checkpoint."""
+    with reported(partial(_damaged, path)):
+        yield
 
 
 def read_state(path: Path) -> TrainState:
     """Where a checkpoint stands. Raises CheckpointError when it is damaged."""
-    try:
-        return TrainState(**json.loads((path / "state.json").read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError) as error:
-        raise _damaged(path, error) from None
+    with reported(partial(_damaged, path)):
+        return _parse_state(path / "state.json")
 
 
-def _damaged(path: Path, error: Exception) -> CheckpointError:
-    return CheckpointError(f"{path}: damaged checkpoint ({error}); remove it to go on from the one before")
+def _damaged(path: Path, reason: str) -> CheckpointError:
+    return CheckpointError(f"{path}: damaged checkpoint ({reason}); remove it to go on from the one before")
+
+
+def _parse_state(path: Path) -> TrainState:
+    """Raises ValueError when a value is not of the kind that a `TrainState` has there."""
+    content = parse_json(path.read_text(encoding="utf-8"))
+    state = TrainState(**content)
+    for name, default in asdict(TrainState()).items():
+        value = getattr(state, name)
+        if name == "best_epoch":
+            fits = value is None or (type(value) is int and value >= 0)
+        elif isinstance(default, (bool, dict)):
+            fits = type(value) is type(default)
+        else:  # counts, seconds and a loss, which some heads may have below 0
+            fits = type(value) in (int, type(default)) and (value >= 0 or name == "loss_sum")
+        if not fits or (name == "epoch" and value > 2**31):
+            raise ValueError(f"{path.name}: {name} is {describe(value)}")
+    return state
 
 
 def restore_best(checkpoint: Path, run_dir: Path) -> None:

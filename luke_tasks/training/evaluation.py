@@ -15,6 +15,7 @@ from luke_tasks.data.batch import Batch
 from luke_tasks.data.features import Features
 from luke_tasks.data.loader import Sizes, collate, evaluation_order, report_batches
 from luke_tasks.data.stored_set import StoredFeatures
+from luke_tasks.errors import CheckpointError
 from luke_tasks.heads.head import Head, HeadOutput, Model, Window
 from luke_tasks.training.processes import ALONE, Processes
 
@@ -150,8 +151,15 @@ def _run(runner: Runner, features: Sequence[Features], losses: list[float] | Non
 
 def _run_batch(runner: Runner, batch: Batch) -> tuple[float | None, list[NDArray[np.float32]]]:
     """The loss of a batch, where it has labels, and the logits of each of its windows."""
-    output = runner.forward(batch.to(runner.device))
+    try:
+        output = runner.forward(batch.to(runner.device))
+    except IndexError as error:
+        raise CheckpointError("a word piece or an entity has no embedding: the tokenizer and the weights of this model "
+                              f"do not go together ({error})") from error  # fmt: skip
     of_batch = output.logits.float().cpu()  # one copy from the device, not one a window
+    if of_batch.isnan().any():
+        raise CheckpointError("the model's scores are no numbers (NaN): its weights are damaged, or its training has "
+                              "diverged")  # fmt: skip
     of_windows = [runner.head.window_logits(of_batch, row, feature).numpy().copy()
                   for row, feature in enumerate(batch.features)]  # fmt: skip
     return output.loss.item() if output.loss is not None else None, of_windows

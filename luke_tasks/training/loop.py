@@ -29,7 +29,14 @@ from luke_tasks.training.archive import BEST_WEIGHTS_NAME
 from luke_tasks.training.auto_batch_size import fitting_halvings, halved
 from luke_tasks.training.callbacks.callback import Callbacks
 from luke_tasks.training.callbacks.progress import ProgressLine
-from luke_tasks.training.checkpoint import TrainState, checkpoints, random_states, read_state, write_weights
+from luke_tasks.training.checkpoint import (
+    TrainState,
+    checkpoints,
+    random_states,
+    read_state,
+    restoring,
+    write_weights,
+)
 from luke_tasks.training.devices import peak_memory_mb
 from luke_tasks.training.evaluation import Runner, evaluate
 from luke_tasks.training.interrupts import Interrupts, interrupts
@@ -89,8 +96,9 @@ def train(
     run.state.batch_halvings = halvings
     run.learner = Learner(trainer, model, device, run.total_steps, processes, is_sharded)
     if saved is not None:
-        run.learner.load_state_dict(saved)
-        restore_randomness(saved["random"], processes)
+        with restoring(checkpoints(run_dir)[-1]):
+            run.learner.load_state_dict(saved)
+            restore_randomness(saved["random"], processes)
     run.report_batches()
     run.callbacks.call("on_start", run_dir, config or {})
     try:

@@ -56,7 +56,7 @@ SQUAD = {"version": "1.1", "data": [{"title": "Europe", "paragraphs": [{"context
 TEXT_RECORDS = [{"text": "Paris is fine", "label": "good"}, {"text": "Somerset on Friday", "label": "bad"},
                 {"text": "EU", "label": "neither", "entities": [{"start": 0, "end": 2, "title": "Japan"}]}]  # fmt: skip
 
-CHOICE_RECORDS = [
+CHOICE_RECORDS: list[dict[str, Any]] = [
     {"context": "Paris is", "choices": ["the capital of France", "London"], "label": 0},
     {"context": "On Friday", "question": "Who", "choices": ["Somerset", "two days ."], "label": 1},
 ]

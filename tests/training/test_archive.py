@@ -16,7 +16,7 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from luke_tasks.__main__ import main
-from luke_tasks.training import archive
+from luke_tasks.training import unpacking
 from tests.tiny import tiny_luke
 from tests.training.runs import train
 
@@ -135,7 +135,7 @@ def test_no_room(
 ) -> None:
     size = (run_dir / "best.safetensors").stat().st_size
     usage = type(shutil.disk_usage(run_dir))
-    monkeypatch.setattr(archive.shutil, "disk_usage", lambda folder: usage(2**40, 2**40 - size + 1, size - 1))
+    monkeypatch.setattr(unpacking.shutil, "disk_usage", lambda folder: usage(2**40, 2**40 - size + 1, size - 1))
     message = error_of(capsys, "evaluate", str(run_dir / "model.tar.gz"), ner_files["valid"])
     assert message.startswith(f"{run_dir}/model.tar.gz: weights.safetensors unpacks to {size:,} bytes, and ")
     assert message.endswith(" has not so much room; set TMPDIR to a folder that has")
@@ -218,7 +218,7 @@ def test_weights_of_another_shape(
     save_file(tensors, other)
     assert error_of(capsys, *arguments) == f"{other}: the weights lack {name}; the file is of another model"
     other.write_bytes(other.read_bytes()[:1000])
-    assert error_of(capsys, *arguments).startswith(f"{other}: unreadable weights, perhaps cut short (")
+    assert error_of(capsys, *arguments).startswith(f"{other}: cannot be read as safetensors, perhaps truncated: ")
 
 
 def test_damaged_parts(run_dir: Path, ner_files: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
