@@ -47,7 +47,7 @@ def _parameter(name: str, place: str, entry: dict[str, Any], faults: list[Fault]
         if key in CHECKS and not CHECKS[key][0](value):
             shown = YAML_HINT if isinstance(value, str) and YAML_FLOAT.fullmatch(value) else ""
             faults.append(Fault(f"{place}.{key}", f"expected {CHECKS[key][1]}, found {describe(value)}{shown}"))
-    distribution = entry.get("distribution") or _inferred(entry)
+    distribution: Any = entry.get("distribution") or _inferred(entry)
     if distribution not in NEEDED:
         what = "says neither value, values, min and max, nor distribution"
         if "distribution" in entry:

@@ -179,13 +179,14 @@ class SweepResult:
 
     def rows(self) -> list[dict[str, Any]]:
         """The ranked table, a flat row a trial, as `trials.csv` and `trials.json` hold it."""
+        nothing: list[float | None] = [None] * len(self.objectives)
         return [
             {
                 "rank": rank,
                 "trial": trial.number,
                 "state": trial.state,
                 **dict(zip((objective.name for objective in self.objectives),
-                           trial.values or [None] * len(self.objectives), strict=True)),
+                           trial.values or nothing, strict=True)),
                 **{parameter.name: trial.parameters.get(parameter.name) for parameter in self.parameters},
                 "epochs": len(trial.epochs),
                 "seconds": round(trial.seconds, 1),
