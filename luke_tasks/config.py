@@ -38,7 +38,7 @@ def load_config(path: str | Path, overrides: str = "") -> LoadedConfig:
 
     Args:
         overrides: JSON or Jsonnet, an object with nested or dotted keys (`{"trainer.optimizer.lr": 1e-5}`); numbers
-            in a dotted key are list indices.
+            in a dotted key are list indices; a key may name several, with commas between.
     Raises:
         ConfigError: the file cannot be read, or it or `overrides` is no valid Jsonnet, or not an object.
     """
@@ -214,9 +214,16 @@ def _traced(message: str) -> str | None:
 def _with_overrides(values: dict[str, Any], overrides: dict[str, Any], faults: list[Fault]) -> dict[str, Any]:
     """`values` with `overrides` laid over: objects are merged, anything else replaces what was there."""
     result = dict(values)
-    for key, value in overrides.items():
-        _override(result, key.split("."), value, "", faults)
+    for path, value in _each_path(overrides):
+        _override(result, path, value, "", faults)
     return result
+
+
+def _each_path(overrides: dict[str, Any]) -> Iterator[tuple[list[str], Any]]:
+    """The paths that an object of overrides sets; a key may name several, with commas between."""
+    for keys, value in overrides.items():
+        for key in keys.split(","):
+            yield key.strip().split("."), value
 
 
 def _override(target: Any, keys: list[str], value: Any, path: str, faults: list[Fault]) -> None:
@@ -238,8 +245,8 @@ def _override(target: Any, keys: list[str], value: Any, path: str, faults: list[
     if rest:
         _override(new, rest, value, here, faults)
     elif isinstance(value, dict) and isinstance(old, dict):
-        for inner, inner_value in value.items():
-            _override(new, inner.split("."), inner_value, here, faults)
+        for inner, inner_value in _each_path(value):
+            _override(new, inner, inner_value, here, faults)
     else:
         new = value
     target[index] = new

@@ -115,6 +115,16 @@ class Parameter:
         value = self._quantile(searched) if self.coordinate == Coordinate("float") and self._is_unbounded else searched
         return self._quantised(value) if name.startswith("q_") else float(value)
 
+    def searched_for(self, value: Any) -> Any:
+        """The point of `coordinate` that gives one of `grid`'s values."""
+        if self.distribution == "categorical" and "probabilities" in self.options:
+            shares = self.options["probabilities"]
+            index = self.options["values"].index(value)
+            return sum(shares[:index]) + shares[index] / 2
+        if self.distribution == "q_uniform":
+            return min(max(float(value), float(self.options["min"])), float(self.options["max"]))
+        return _scalar(value)
+
     def ends(self) -> list[tuple[str, Any]]:
         """What is tried on the config before the first trial: key of the entry, value. All of them, or both ends."""
         options = self.options
