@@ -58,6 +58,15 @@ def write_best_config(result: SweepResult, values: dict[str, Any], include_packa
     return path
 
 
+def report(result: SweepResult) -> Iterator[str]:
+    """What a terminal shows at the end: the table, or the retrained runs when there are some."""
+    if result.retrained is not None:
+        yield from retrained_lines(result)
+    elif result.trials:
+        yield from table(result)
+        yield from importance_lines(result)
+
+
 def scores_of(result: SweepResult, trial: TrialRecord) -> str:
     """`f1 0.8312, duration 41.2`."""
     pairs = zip(result.objectives, trial.values, strict=False)
@@ -121,3 +130,17 @@ def duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def retrained_lines(result: SweepResult) -> Iterator[str]:
+    """Mean and spread over the seeds, if the best setting was retrained."""
+    retrained = result.retrained
+    if retrained is None:
+        return
+    summary = retrained.summary()
+    runs = "run" if len(retrained.seeds) == 1 else "runs"
+    yield f"best setting over {len(retrained.seeds)} {runs}, mean ± standard deviation:"
+    for name, (mean, deviation) in summary.items():
+        if (name.startswith("best_validation_") and "-" not in name) or name.startswith("test_"):
+            yield f"  {name} {mean:.4f} ± {deviation:.4f}"
+    yield f"the median run's archive: {retrained.archive}"

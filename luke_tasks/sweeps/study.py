@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import warnings
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,7 @@ class SweepStudy:
         storage: see `open_storage`.
         subject: what is searched, as plain values: a study goes on with the same one only.
         owner: the sweep whose trials are asked for and resumed here.
+        is_shared: whether other sweeps may work on the same study.
         seed: of the sampler. A search that was interrupted goes on as it would have gone (with one worker).
     Raises:
         LukeTasksError: the study is another program's.
@@ -53,10 +55,11 @@ class SweepStudy:
 
     def __init__(
         self, *, name: str, storage: Any, space: Space, objectives: Sequence[Objective], subject: dict[str, Any],
-        owner: str, seed: int | tuple[int, ...],
+        owner: str, is_shared: bool, seed: int,
     ) -> None:  # fmt: skip
-        self.space, self.objectives, self.owner = space, list(objectives), owner
-        self.seed = seed if isinstance(seed, tuple) else (seed,)
+        self.space, self.objectives, self.owner, self.is_shared = space, list(objectives), owner, is_shared
+        # Two machines that ask at the same moment are not to get the same draw.
+        self.seed = (seed, zlib.crc32(owner.encode()) if is_shared else 0)
         with warnings.catch_warnings(category=optuna.exceptions.ExperimentalWarning, action="ignore"):
             self.study = optuna.create_study(
                 study_name=name, storage=storage, load_if_exists=True, pruner=_pruner(space.early_terminate),
@@ -93,7 +96,9 @@ class SweepStudy:
     def resumable(self) -> Iterator[tuple[int, dict[str, Any]]]:
         """The trials of this sweep that were running when it was stopped, with their values."""
         for frozen in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-            if frozen.user_attrs.get("owner", self.owner) == self.owner:
+            # Killed before it was marked: in a study of our own it can be no one else's.
+            unmarked = None if self.is_shared else self.owner
+            if frozen.user_attrs.get("owner", unmarked) == self.owner:
                 self.study.sampler = self._sampler(frozen.number)
                 yield frozen.number, self._suggest(optuna.trial.Trial(self.study, frozen._trial_id))
 
@@ -230,10 +235,10 @@ def _pruner(early: EarlyTerminate | None) -> optuna.pruners.BasePruner:
     return optuna.pruners.SuccessiveHalvingPruner(min_resource=early.min_epochs, reduction_factor=early.eta)
 
 
-def read_epochs(directory: Path) -> list[dict[str, Any]]:
-    """The content of a run's `metrics_epoch_N.json`, in their order."""
+def read_epochs(directory: Path, start: int = 0) -> list[dict[str, Any]]:
+    """The content of a run's `metrics_epoch_N.json`, in their order, from number `start` on."""
     found: list[dict[str, Any]] = []
-    while (path := directory / f"metrics_epoch_{len(found)}.json").exists():
+    while (path := directory / f"metrics_epoch_{start + len(found)}.json").exists():
         found.append(json.loads(path.read_text(encoding="utf-8")))
     return found
 

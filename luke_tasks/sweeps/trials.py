@@ -34,6 +34,7 @@ class Job:
         config: the file that is trained from.
         directory: for the run.
         overrides: laid over the config.
+        asks: whether it asks the sweep after every epoch, see `training/callbacks/sweep.py`.
         environment: variables besides this process's own.
         flags: further arguments of `train`.
     """
@@ -42,6 +43,7 @@ class Job:
     config: Path
     directory: Path
     overrides: dict[str, Any]
+    asks: bool = False
     environment: Mapping[str, str] = field(default_factory=dict)
     flags: Sequence[str] = ()
 
@@ -49,11 +51,6 @@ class Job:
     def log(self) -> Path:
         """What the run prints, over all attempts."""
         return self.directory.with_name(self.directory.name + ".log")
-
-    @property
-    def answer_file(self) -> Path:
-        """Where the sweep tells the run whether to go on, see `training/callbacks/sweep.py`."""
-        return answer_file(self.directory)
 
     def command(self, *, recover: bool) -> list[str]:
         """The command line."""
@@ -92,9 +89,10 @@ class TrialProcess:
         recover = any(job.directory.glob("checkpoint_*_step_*[0-9]"))
         if not recover and job.directory.exists():
             shutil.rmtree(job.directory)
-            job.answer_file.unlink(missing_ok=True)
+        if not recover:
+            answer_file(job.directory).unlink(missing_ok=True)
         job.directory.parent.mkdir(parents=True, exist_ok=True)
-        if not job.answer_file.exists():
+        if job.asks and not answer_file(job.directory).exists():
             answer(job.directory, -1, stop=False)
         self.job = job
         self._log = job.log.open("ab")
@@ -144,12 +142,13 @@ def answer_file(directory: Path) -> Path:
     return directory.with_name(directory.name + ".answer.json")
 
 
-def was_stopped(directory: Path) -> bool:
-    """Whether the sweep's last answer to a run was to stop."""
+def answered(directory: Path) -> tuple[int, bool]:
+    """The epoch of the last answer (-1: none yet), and whether it was to stop."""
     try:
-        return bool(json.loads(answer_file(directory).read_text(encoding="utf-8"))["stop"])
+        content = json.loads(answer_file(directory).read_text(encoding="utf-8"))
     except FileNotFoundError:
-        return False
+        return -1, False
+    return int(content["epoch"]), bool(content["stop"])
 
 
 def end_orphans(directories: Iterable[Path], grace_seconds: float = _GRACE_SECONDS) -> int:
