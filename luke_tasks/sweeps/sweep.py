@@ -15,15 +15,13 @@ What it leaves in its directory:
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import importlib
 import importlib.util
 import inspect
 import json
 import logging
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,6 +38,7 @@ from luke_tasks.sweeps.retrain import retrain, seed_overrides
 from luke_tasks.sweeps.search import Launch, Limits, Search
 from luke_tasks.sweeps.space import read_space
 from luke_tasks.sweeps.trials import Job, TrialProcess, answer_file, share_of_machine, visible_devices
+from luke_tasks.training.run_lock import run_lock
 
 logger = logging.getLogger(__name__)
 DEFAULT_TRIALS = 20
@@ -138,7 +137,7 @@ class Sweep:
         from luke_tasks.sweeps.study import SweepStudy, open_storage  # Optuna is an extra
 
         self.directory.mkdir(parents=True, exist_ok=True)
-        with _lock(self.directory):
+        with run_lock(self.directory):
             owner = self._identity()
             study = SweepStudy(
                 name=self.name, storage=open_storage(self.options.storage, self.directory), space=self.checked.space,
@@ -253,15 +252,3 @@ def _check_directory(directory: Path, options: SweepOptions) -> None:
         raise LukeTasksError(f"{directory}: there is something in it, but no sweep (no sweep.json); choose another -s")
     if options.resume and "sweep.json" not in names:
         raise LukeTasksError(f"{directory}: there is no sweep to go on with; leave --resume out to start one")
-
-
-@contextlib.contextmanager
-def _lock(directory: Path) -> Iterator[None]:
-    """One sweep at a time in a directory. Raises LukeTasksError when another is there."""
-    with (directory / ".lock").open("a", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise LukeTasksError(f"{directory}: another sweep is running in it; wait for it, or choose another "
-                                 "-s (with the same --storage, both work on one search)") from None  # fmt: skip
-        yield
