@@ -12,8 +12,9 @@ from typing import Any
 from luke_tasks.errors import Interrupted, TrainingError
 from luke_tasks.files import replacing
 from luke_tasks.sweeps.records import Objective, Retrained
-from luke_tasks.sweeps.search import Launch, read_metrics, remove_weights, stop_signals
+from luke_tasks.sweeps.search import Launch, read_metrics, remove_weights
 from luke_tasks.sweeps.trials import Job, Running
+from luke_tasks.training.interrupts import interrupts
 
 logger = logging.getLogger(__name__)
 SEEDS = {"random_seed": 13370, "numpy_seed": 1337, "pytorch_seed": 133}  # a config's defaults
@@ -35,7 +36,7 @@ def retrain(jobs: Sequence[Job], objectives: Sequence[Objective], directory: Pat
     """
     waiting = [job for job in jobs if not (job.directory / "model.tar.gz").exists()]
     running: list[tuple[Job, Running]] = []
-    with stop_signals() as stopped:
+    with interrupts() as stopped:
         try:
             while waiting or running:
                 while waiting and len(running) < workers:
@@ -61,7 +62,7 @@ def retrain(jobs: Sequence[Job], objectives: Sequence[Objective], directory: Pat
                     for _, process in running:
                         process.kill()
                     running = []
-                    raise Interrupted("interrupted while retraining; the same command goes on")
+                    raise Interrupted("interrupted while retraining; the same command goes on", 128 + stopped.signum)
                 time.sleep(_POLL_SECONDS)
         finally:
             for _, process in running:

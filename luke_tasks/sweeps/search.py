@@ -5,11 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import shutil
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +19,7 @@ from luke_tasks.sweeps.progress import Row, SweepProgress
 from luke_tasks.sweeps.records import SweepResult
 from luke_tasks.sweeps.study import SweepStudy, read_epochs
 from luke_tasks.sweeps.trials import Job, Running, TrialProcess, answer, answered, now
+from luke_tasks.training.interrupts import interrupts
 
 logger = logging.getLogger(__name__)
 MOST_FAILURES = 5  # in a row
@@ -83,11 +81,11 @@ class Search:
         """
         began = time.monotonic()
         resumed = list(self.study.resumable())
-        with stop_signals() as stopped, self.progress:
+        with interrupts() as stopped, self.progress:
             try:
                 while True:
                     if stopped.is_set():
-                        raise Interrupted(self._interrupt())
+                        raise Interrupted(self._interrupt(), 128 + stopped.signum)
                     out_of_time = self.limits.seconds is not None and time.monotonic() - began > self.limits.seconds
                     if not (out_of_time or self.target_reached or len(self.failures) >= MOST_FAILURES):
                         self._fill(resumed)
@@ -96,7 +94,7 @@ class Search:
                     for slot in list(self.slots):
                         self._watch(slot)
                     self.progress.refresh()
-                    stopped.wait(_POLL_SECONDS)
+                    time.sleep(_POLL_SECONDS)
             finally:
                 for slot in self.slots:  # something unforeseen: leave nothing running
                     slot.running.kill(0)
@@ -213,25 +211,3 @@ def num_epochs(values: dict[str, Any], parameters: dict[str, Any]) -> int | None
     trainer = apply_overrides(values, json.dumps(parameters)).get("trainer")
     number = trainer.get("num_epochs") if isinstance(trainer, dict) else None
     return int(number) if isinstance(number, (int, float)) else None
-
-
-@contextmanager
-def stop_signals() -> Iterator[threading.Event]:
-    """Turn Ctrl-C and SIGTERM into an event; a second one stops at once, as KeyboardInterrupt."""
-    event = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield event
-        return
-
-    def note(number: int, frame: object) -> None:
-        if event.is_set():
-            raise KeyboardInterrupt
-        event.set()
-        logger.warning("stopping the running trials, which save their state (again: stop at once)")
-
-    previous = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield event
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)

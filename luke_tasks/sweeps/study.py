@@ -176,7 +176,7 @@ class SweepStudy:
         if self.space.method == "random":
             return optuna.samplers.RandomSampler(seed=seed)
         with warnings.catch_warnings(category=optuna.exceptions.ExperimentalWarning, action="ignore"):
-            return optuna.samplers.TPESampler(seed=seed, multivariate=True, warn_independent_sampling=False)
+            return optuna.samplers.TPESampler(seed=seed, multivariate=True)
 
     def _suggest(self, trial: optuna.trial.Trial) -> dict[str, Any]:
         return self._values({parameter.name: suggest(trial, parameter) for parameter in self.space.searched})

@@ -118,7 +118,7 @@ class TrialProcess:
         return last if len(last) <= _MOST_SHOWN else last[: _MOST_SHOWN - 3] + "..."
 
     def stop(self) -> None:
-        self._signal(signal.SIGINT)
+        self._signal(signal.SIGTERM)  # not SIGINT: what a script starts in the background may ignore that
 
     def kill(self, grace_seconds: float = _GRACE_SECONDS) -> None:
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -168,7 +168,7 @@ def end_orphans(directories: Iterable[Path], grace_seconds: float = _GRACE_SECON
                 found.append(process)
     for process in found:
         with contextlib.suppress(psutil.Error):
-            process.send_signal(signal.SIGINT)
+            process.terminate()
     _, alive = psutil.wait_procs(found, timeout=grace_seconds)
     for process in alive:
         with contextlib.suppress(psutil.Error):

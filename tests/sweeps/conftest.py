@@ -1,4 +1,4 @@
-"""What the tests of sweeps share: a space over `ner_config`, and no waiting between two looks at the trials."""
+"""What the tests of sweeps share: a space over `ner_config`, and what makes fake trials quick."""
 
 from __future__ import annotations
 
@@ -6,12 +6,17 @@ from typing import Any
 
 import pytest
 
+from luke_tasks import files
 from luke_tasks.sweeps import search
+from luke_tasks.sweeps.study import SweepStudy
 
 
 @pytest.fixture
-def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing that takes time: no waiting, no forests for the importances, no flushing of files to the disk."""
     monkeypatch.setattr(search, "_POLL_SECONDS", 0.0)
+    monkeypatch.setattr(SweepStudy, "importances", lambda self: ({}, "not asked for"))
+    monkeypatch.setattr(files, "_flush", lambda path: None)
 
 
 @pytest.fixture

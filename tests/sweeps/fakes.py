@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
-from luke_tasks.config import load_config
 from luke_tasks.files import write_json
+from luke_tasks.sweeps.study import read_epochs
 from luke_tasks.sweeps.trials import Job, answer, answered
 
 Score = Callable[[dict[str, Any], int], float]  # parameters, epochs done → f1
@@ -27,7 +26,7 @@ class FakeRun:
 
     def __init__(self, job: Job, score: Score, num_epochs: int, fail: str | None) -> None:
         self.job, self.score, self.num_epochs, self.fail = job, score, num_epochs, fail
-        self.done, self.code = 0, None if fail is None else 1
+        self.done, self.code = len(read_epochs(job.directory)), None if fail is None else 1
         self.stopped = False
         job.directory.mkdir(parents=True, exist_ok=True)
         if job.asks and answered(job.directory)[0] == -1:
@@ -74,8 +73,3 @@ class Launcher:
     def __call__(self, job: Job) -> FakeRun:
         self.jobs.append(job)
         return FakeRun(job, self.score, self.num_epochs, self.fails.get(job.number))
-
-
-def plain_config(path: Path) -> dict[str, Any]:
-    """The values of a config file."""
-    return load_config(path).values

@@ -27,8 +27,8 @@ class Callback(Registrable):
 
     time_limit_seconds: ClassVar[float] = 120.0  # of a call; wandb's own patience with its server is 90
 
-    #: Looked at after `on_epoch`: why training is to end with this epoch, in a few words; None: it goes on. The run then
-    #: ends as after its last epoch, with metrics and archive.
+    # Looked at after `on_epoch`: why training is to end with this epoch, in a few words; None: it goes on. The run ends
+    # as after its last epoch then, with metrics and archive.
     stop_reason: str | None = None
 
     def on_start(self, run_dir: Path, config: dict[str, Any]) -> None:
