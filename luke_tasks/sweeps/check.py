@@ -46,14 +46,17 @@ def check_space(space: Space, loaded: LoadedConfig, include_packages: Sequence[s
     tried = {parameter.name: parameter.ends() for parameter in space.parameters}
     first = {name: ends[0][1] for name, ends in tried.items()}
     config, base = _checked(loaded, first, include_packages)
-    searched_paths = [path for parameter in space.parameters for path in parameter.paths]
-    faults = [fault for fault in base if not _is_within(fault.path, searched_paths)]  # of the config itself
+    own = [fault for fault in _checked(loaded, {}, include_packages)[1] if fault in base]  # of the config by itself
+    faults = list(own)
     for parameter in space.parameters:
+        said: set[Fault] = set()  # once a parameter: a path that is no key is so with every value
         for key, value in tried[parameter.name]:
             hint = YAML_HINT if isinstance(value, str) and YAML_FLOAT.fullmatch(value) else ""
             for fault in _checked(loaded, {**first, parameter.name: value}, include_packages)[1]:
-                if fault not in base or _is_within(fault.path, parameter.paths):
+                is_new = fault not in base or (fault not in own and _concerns(fault.path, parameter.paths))
+                if is_new and fault not in said:
                     faults.append(Fault(f"{parameter.place}.{key}", f"{describe(value)}: {fault}{hint}"))
+                said.add(fault)
     objectives = list(space.objectives)
     if config is not None:
         objectives = objectives or parse_objectives(config.resolved["trainer"]["validation_metric"])
@@ -74,8 +77,9 @@ def _checked(
         return None, error.faults
 
 
-def _is_within(path: str, known: Sequence[str]) -> bool:
-    return any(f"{path}.".startswith(f"{one}.") for one in known)
+def _concerns(path: str, keys: Sequence[str]) -> bool:
+    """Whether a fault at `path` is about one of `keys`: at it, in it, or around it."""
+    return any(f"{path}.".startswith(f"{key}.") or f"{key}.".startswith(f"{path}.") for key in keys)
 
 
 def _metric_faults(objectives: Sequence[Objective], resolved: dict[str, Any]) -> Iterator[Fault]:
