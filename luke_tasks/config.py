@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -60,7 +60,14 @@ def apply_overrides(values: dict[str, Any], overrides: str) -> dict[str, Any]:
     """Lay `overrides` (JSON or Jsonnet) over plain values. Raises ConfigError when they are no valid object."""
     unset: dict[str, str] = {}
     changes = evaluate_jsonnet(_OVERRIDES, overrides, unset)
-    faults = _unset_faults(changes, unset)
+    return merge_overrides(values, changes, _unset_faults(changes, unset))
+
+
+def merge_overrides(
+    values: dict[str, Any], changes: dict[str, Any], known_faults: Sequence[Fault] = ()
+) -> dict[str, Any]:
+    """The same for overrides that are plain values already. Raises ConfigError, `known_faults` coming first."""
+    faults = list(known_faults)
     result = _with_overrides(values, changes, faults)
     if faults:
         raise ConfigError(faults)

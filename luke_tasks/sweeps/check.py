@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import fnmatch
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from luke_tasks.config import LoadedConfig, apply_overrides
+from luke_tasks.config import LoadedConfig, merge_overrides
 from luke_tasks.errors import ConfigError, Fault, describe
 from luke_tasks.experiment_config import CheckedConfig, check_config
 from luke_tasks.heads.head import Head
@@ -63,7 +62,7 @@ def check_space(space: Space, loaded: LoadedConfig, include_packages: Sequence[s
         faults += _metric_faults(objectives, config.resolved)
     if faults or config is None:
         raise ConfigError(faults)
-    return CheckedSpace(space, apply_overrides(loaded.values, json.dumps(space.constants)), config, objectives)
+    return CheckedSpace(space, merge_overrides(loaded.values, space.constants), config, objectives)
 
 
 def _checked(
@@ -71,7 +70,7 @@ def _checked(
 ) -> tuple[CheckedConfig | None, Sequence[Fault]]:
     """The config with `overrides` laid over, or its faults."""
     try:
-        values = apply_overrides(loaded.values, json.dumps(overrides))
+        values = merge_overrides(loaded.values, overrides)
         return check_config(values, loaded.faults, include_packages, for_training=True), ()
     except ConfigError as error:
         return None, error.faults

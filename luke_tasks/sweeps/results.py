@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from luke_tasks.config import apply_overrides
+from luke_tasks.config import merge_overrides
 from luke_tasks.errors import describe
 from luke_tasks.experiment_config import check_config
 from luke_tasks.files import replacing, write_json
@@ -47,7 +47,7 @@ def write_best_config(result: SweepResult, values: dict[str, Any], include_packa
     if best is None:
         return None
     path = result.directory / "best.jsonnet"
-    chosen = apply_overrides(values, json.dumps(best.parameters))
+    chosen = merge_overrides(values, best.parameters)
     resolved = check_config(chosen, [], include_packages, for_training=False).resolved
     lines = [f"Trial {best.number} of the sweep {describe(result.name)}: {scores_of(result, best)}.", ""]
     lines += [f"  {name}: {describe(value)}" for name, value in best.parameters.items()]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from luke_tasks.config import apply_overrides
+from luke_tasks.config import merge_overrides
 from luke_tasks.errors import Interrupted, TrainingError
 from luke_tasks.files import is_partial
 from luke_tasks.sweeps.check import CheckedSpace
@@ -208,6 +208,6 @@ def read_metrics(directory: Path) -> dict[str, Any]:
 
 def num_epochs(values: dict[str, Any], parameters: dict[str, Any]) -> int | None:
     """`trainer.num_epochs` of a trial; None where the config leaves it to the default."""
-    trainer = apply_overrides(values, json.dumps(parameters)).get("trainer")
+    trainer = merge_overrides(values, parameters).get("trainer")
     number = trainer.get("num_epochs") if isinstance(trainer, dict) else None
     return int(number) if isinstance(number, (int, float)) else None

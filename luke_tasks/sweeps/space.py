@@ -48,7 +48,7 @@ class Space:
 
     Args:
         objectives: empty where the file names no metric.
-        parameters: in the file's order, constants included.
+        parameters: in the file's order (Jsonnet sorts keys), constants included.
         run_cap: trials at most; None: the file does not say.
         values: the file's content, for W&B and the records.
     """

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from luke_tasks.config import LoadedConfig, apply_overrides, load_config
+from luke_tasks.config import LoadedConfig, apply_overrides, load_config, merge_overrides
 from luke_tasks.data.loader import DataLoader
 from luke_tasks.errors import LukeTasksError
 from luke_tasks.files import write_json
@@ -179,7 +179,7 @@ class Sweep:
         overrides = {**self._data_overrides(), **parameters}
         asks = self.checked.space.early_terminate is not None
         if asks:
-            trainer = apply_overrides(self.checked.values, json.dumps(parameters)).get("trainer") or {}
+            trainer = merge_overrides(self.checked.values, parameters).get("trainer") or {}
             own = {"type": "sweep", "answer_file": str(answer_file(directory.absolute()))}
             overrides["trainer.callbacks"] = [*(trainer.get("callbacks") or []), own]
         return self._job(number, directory, overrides, worker, asks=asks)
@@ -206,7 +206,7 @@ class Sweep:
         best = result.best()
         if best is None:
             raise LukeTasksError("--retrain: there is no complete trial to retrain")
-        values = apply_overrides(self.checked.values, json.dumps(best.parameters))
+        values = merge_overrides(self.checked.values, best.parameters)
         jobs = [
             self._job(added, self.directory / "retrain" / str(added),
                       {**self._data_overrides(), **best.parameters, **seed_overrides(values, added)},

@@ -86,15 +86,16 @@ def test_the_seed_decides_the_search_and_interruptions_do_not(
                       seed=seed)  # fmt: skip
         return [trial.parameters for trial in found.trials]
 
-    whole = searched("a", 12)
-    assert len({json.dumps(parameters) for parameters in whole}) == 12
-    assert searched("b", 5) == whole[:5]
-    assert searched("b", 12) == whole
+    number = 12 if method == "bayes" else 3  # the first ten are drawn at random
+    whole = searched("a", number)
+    assert len({json.dumps(parameters) for parameters in whole}) == number
+    assert searched("b", number - 1) == whole[:-1]
+    assert searched("b", number) == whole
     assert searched("c", 1, seed=2) != whole[:1]
 
 
 def test_bayes_finds_more_than_chance(ner_config: Path, lr_space: dict[str, Any], tmp_path: Path) -> None:
-    found = sweep(ner_config, {**lr_space, "method": "bayes"}, tmp_path / "s", trials=24, launch=Launcher())
+    found = sweep(ner_config, {**lr_space, "method": "bayes"}, tmp_path / "s", trials=20, launch=Launcher())
     late = [trial.values[0] for trial in found.trials[12:]]
     early = [trial.values[0] for trial in found.trials[:10]]  # drawn at random
     assert sum(late) / len(late) > sum(early) / len(early) + 0.02
@@ -283,7 +284,7 @@ def test_another_config_or_space_is_refused(ner_config: Path, lr_space: dict[str
     with pytest.raises(ConfigError) as caught:
         sweep(ner_config, changed, tmp_path / "s", trials=2, overrides='{"trainer.grad_norm": 2}', launch=Launcher())
     assert str(caught.value).splitlines() == [
-        "config.trainer.grad_norm: was 1.0 when this sweep began, is 2 now",
+        "config.trainer.grad_norm: was 1 when this sweep began, is 2 now",
         'space.parameters."trainer.optimizer.lr".max: was 0.1 when this sweep began, is 0.01 now',
         "--resume: a sweep goes on with the same config and space only; undo these changes, or start one in another -s",
     ]
