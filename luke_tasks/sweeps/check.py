@@ -59,7 +59,7 @@ def check_space(space: Space, loaded: LoadedConfig, include_packages: Sequence[s
     objectives = list(space.objectives)
     if config is not None:
         objectives = objectives or parse_objectives(config.resolved["trainer"]["validation_metric"])
-        faults += _metric_faults(objectives, config.resolved)
+        faults += metric_faults(objectives, config.resolved)
     if faults or config is None:
         raise ConfigError(faults)
     return CheckedSpace(space, merge_overrides(loaded.values, space.constants), config, objectives)
@@ -81,7 +81,8 @@ def _concerns(path: str, keys: Sequence[str]) -> bool:
     return any(f"{path}.".startswith(f"{key}.") or f"{key}.".startswith(f"{path}.") for key in keys)
 
 
-def _metric_faults(objectives: Sequence[Objective], resolved: dict[str, Any]) -> Iterator[Fault]:
+def metric_faults(objectives: Sequence[Objective], resolved: dict[str, Any]) -> Iterator[Fault]:
+    """What a run of this config does not compute."""
     head_type = resolved["model"]["head"]["type"]
     head = Head.registered()[head_type]
     known = (*getattr(head, "metric_names", ()), "loss", *_OTHERS)

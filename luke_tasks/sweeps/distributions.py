@@ -56,6 +56,7 @@ class Coordinate:
     high: float = 1.0
     log: bool = False
     choices: tuple[Any, ...] = ()
+    step: float | None = None  # from `low` on; None: all numbers
 
 
 @dataclass(frozen=True)

@@ -46,9 +46,14 @@ def write_best_config(result: SweepResult, values: dict[str, Any], include_packa
     best = result.best()
     if best is None:
         return None
-    path = result.directory / "best.jsonnet"
-    chosen = merge_overrides(values, best.parameters)
-    resolved = check_config(chosen, [], include_packages, for_training=False).resolved
+    return write_best_values(result, merge_overrides(values, best.parameters), include_packages)
+
+
+def write_best_values(result: SweepResult, values: dict[str, Any], include_packages: Sequence[str]) -> Path:
+    """The same where `values` are the best trial's already."""
+    best, path = result.best(), result.directory / "best.jsonnet"
+    assert best is not None
+    resolved = check_config(values, [], include_packages, for_training=False).resolved
     lines = [f"Trial {best.number} of the sweep {describe(result.name)}: {scores_of(result, best)}.", ""]
     lines += [f"  {name}: {describe(value)}" for name, value in best.parameters.items()]
     lines += ["", f"  allennlp train {path} -s DIR"]

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from luke_tasks.config import merge_overrides
 from luke_tasks.errors import Interrupted, TrainingError
 from luke_tasks.files import is_partial
 from luke_tasks.sweeps.check import CheckedSpace
@@ -34,12 +33,14 @@ class Limits:
 
     Args:
         trials: in all, those of earlier starts included; None: no limit.
+        own: whether those of other sweeps that share the study do not count.
         seconds: of this start; None: no limit. Trials that run then go on to their end.
     """
 
     trials: int | None
     seconds: float | None
     workers: int
+    own: bool = False
 
 
 @dataclass
@@ -58,15 +59,18 @@ class Search:
 
     Args:
         make_job: number, values, worker → what to run.
+        num_epochs: values → epochs of the whole run; None where the config does not say.
         launch: starts a job; a process by default.
         keep: best trials of which weights and archive stay; of the others metrics and logs do.
     """
 
     def __init__(
         self, checked: CheckedSpace, study: SweepStudy, limits: Limits, *, progress: SweepProgress,
-        make_job: Callable[[int, dict[str, Any], int], Job], launch: Launch = TrialProcess, keep: int = 1,
+        make_job: Callable[[int, dict[str, Any], int], Job], num_epochs: Callable[[dict[str, Any]], int | None],
+        launch: Launch = TrialProcess, keep: int = 1,
     ) -> None:  # fmt: skip
         self.checked, self.study, self.limits, self.make_job = checked, study, limits, make_job
+        self.num_epochs = num_epochs
         self.launch, self.progress, self.keep = launch, progress, keep
         self.slots: list[_Slot] = []
         self.failures: list[str] = []  # in a row
@@ -107,7 +111,7 @@ class Search:
             is_resumed = bool(resumed)
             if is_resumed:
                 number, parameters = resumed.pop(0)
-            elif self.limits.trials is not None and self.study.count() >= self.limits.trials:
+            elif self.limits.trials is not None and self.study.count(own=self.limits.own) >= self.limits.trials:
                 return
             else:
                 asked = self.study.ask()
@@ -120,8 +124,7 @@ class Search:
         worker = min(set(range(self.limits.workers)) - {slot.worker for slot in self.slots})
         job = self.make_job(number, parameters, worker)
         self.study.started(number, job.directory, now())
-        epochs = num_epochs(self.checked.values, parameters)
-        row = Row(number, parameters, "running", time.monotonic(), num_epochs=epochs)
+        row = Row(number, parameters, "running", time.monotonic(), num_epochs=self.num_epochs(parameters))
         self.progress.begin(row, resumed=is_resumed)
         self.slots.append(_Slot(job, self.launch(job), row, worker))
 
@@ -204,10 +207,3 @@ def read_metrics(directory: Path) -> dict[str, Any]:
     path = directory / "metrics.json"
     metrics: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     return metrics
-
-
-def num_epochs(values: dict[str, Any], parameters: dict[str, Any]) -> int | None:
-    """`trainer.num_epochs` of a trial; None where the config leaves it to the default."""
-    trainer = merge_overrides(values, parameters).get("trainer")
-    number = trainer.get("num_epochs") if isinstance(trainer, dict) else None
-    return int(number) if isinstance(number, (int, float)) else None

@@ -47,6 +47,7 @@ class SweepStudy:
         subject: what is searched, as plain values: a study goes on with the same one only.
         owner: the sweep whose trials are asked for and resumed here.
         is_shared: whether other sweeps may work on the same study.
+        pruner, sampler: Optuna's, in place of those that the space says.
         seed: of the sampler. A search that was interrupted goes on as it would have gone (with one worker).
     Raises:
         LukeTasksError: the study is another program's.
@@ -55,14 +56,15 @@ class SweepStudy:
 
     def __init__(
         self, *, name: str, storage: Any, space: Space, objectives: Sequence[Objective], subject: dict[str, Any],
-        owner: str, is_shared: bool, seed: int,
+        owner: str, is_shared: bool, seed: int, pruner: Any = None, sampler: Any = None,
     ) -> None:  # fmt: skip
         self.space, self.objectives, self.owner, self.is_shared = space, list(objectives), owner, is_shared
+        self.given_sampler, self.prunes = sampler, pruner is not None or space.early_terminate is not None
         # Two machines that ask at the same moment are not to get the same draw.
         self.seed = (seed, zlib.crc32(owner.encode()) if is_shared else 0)
         with warnings.catch_warnings(category=optuna.exceptions.ExperimentalWarning, action="ignore"):
             self.study = optuna.create_study(
-                study_name=name, storage=storage, load_if_exists=True, pruner=_pruner(space.early_terminate),
+                study_name=name, storage=storage, load_if_exists=True, pruner=pruner or _pruner(space.early_terminate),
                 directions=[objective.goal for objective in objectives],
             )  # fmt: skip
         known = self.study.user_attrs.get(_ATTRIBUTE)
@@ -76,9 +78,10 @@ class SweepStudy:
 
     # -- asking and telling -----------------------------------------------------------------------------------------
 
-    def count(self) -> int:
-        """Trials so far, of all sweeps that share the study."""
-        return len(self.study.get_trials(deepcopy=False))
+    def count(self, *, own: bool = False) -> int:
+        """Trials so far, of all sweeps that share the study, or of this one only."""
+        trials = self.study.get_trials(deepcopy=False)
+        return sum(not own or trial.user_attrs.get("owner") == self.owner for trial in trials)
 
     def ask(self) -> tuple[int, dict[str, Any]] | None:
         """A new trial's number and values (constants are not among them); None when a grid is done."""
@@ -115,7 +118,7 @@ class SweepStudy:
         trial = self._trial(number)
         if epochs not in self._frozen(number).intermediate_values:
             trial.report(value, epochs)
-        if early is None or (early.max_epochs is not None and epochs >= early.max_epochs):
+        if early is not None and early.max_epochs is not None and epochs >= early.max_epochs:
             return False
         return bool(trial.should_prune())
 
@@ -171,6 +174,8 @@ class SweepStudy:
     def _sampler(self, number: int) -> optuna.samplers.BaseSampler:
         """The sampler for a trial, seeded by its number: a resumed search does not repeat its first draws."""
         seed = sum(part * 1_000_003**place for place, part in enumerate((number, *self.seed))) % 2**32
+        if self.given_sampler is not None:
+            return self.given_sampler
         if self.space.method == "grid":
             return _GridSampler(self.space)
         if self.space.method == "random":
@@ -220,8 +225,11 @@ def suggest(trial: optuna.trial.Trial, parameter: Parameter) -> Any:
     if coordinate.kind == "choice":
         return trial.suggest_categorical(parameter.name, coordinate.choices)
     if coordinate.kind == "int":
-        return trial.suggest_int(parameter.name, int(coordinate.low), int(coordinate.high), log=coordinate.log)
-    return trial.suggest_float(parameter.name, coordinate.low, coordinate.high, log=coordinate.log)
+        low, high, step = int(coordinate.low), int(coordinate.high), int(coordinate.step or 1)
+        return trial.suggest_int(parameter.name, low, high, step=step, log=coordinate.log)
+    return trial.suggest_float(
+        parameter.name, coordinate.low, coordinate.high, step=coordinate.step, log=coordinate.log
+    )
 
 
 def _value_of(index: int) -> Callable[[FrozenTrial], float]:
@@ -281,3 +289,26 @@ def open_storage(text: str | None, directory: Path) -> Any:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise LukeTasksError(f"--storage: cannot be opened: {reason[:300]}; expected journal:FILE, or a URL as "
                              "sqlite:///sweep.db or postgresql://user@host/name") from None  # fmt: skip
+
+
+def study_names(storage: str, directory: Path) -> list[str]:
+    """The studies in a storage. Raises LukeTasksError when it cannot be opened."""
+    return list(optuna.study.get_all_study_names(open_storage(storage, directory)))
+
+
+def best_values(storage: str, name: str | None, directory: Path) -> dict[str, Any]:
+    """The values of a study's best trial; without a name, of the only study there is.
+
+    Raises:
+        LukeTasksError: there is no such study, or no complete trial in it, or several of equal right.
+    """
+    known = study_names(storage, directory)
+    if name is None and len(known) != 1:
+        raise LukeTasksError(f"--study-name: {storage} has {len(known)} studies; expected the name of one: {known}")
+    if name is not None and name not in known:
+        raise LukeTasksError(f"--study-name {name}: there is no such study in {storage} (studies: {known})")
+    study = optuna.load_study(study_name=name or known[0], storage=open_storage(storage, directory))
+    try:
+        return dict(study.best_params)
+    except (ValueError, RuntimeError) as error:
+        raise LukeTasksError(f"--study-name {study.study_name}: {error}") from None

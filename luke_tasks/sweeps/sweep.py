@@ -51,6 +51,7 @@ class SweepOptions:
     Args:
         trials: in all, those of earlier starts included; None: the space's `run_cap`, all of a grid, or 20 (no limit
             where there is a `timeout`).
+        own_trials: whether trials of other sweeps that share the study do not count among `trials`.
         timeout: seconds after which no more trials are started; None: no limit.
         workers: trials at once on this machine.
         storage: see `study.open_storage`.
@@ -64,6 +65,7 @@ class SweepOptions:
     """
 
     trials: int | None = None
+    own_trials: bool = False
     timeout: float | None = None
     workers: int = 1
     storage: str | None = None
@@ -116,6 +118,9 @@ def check(
 class Sweep:
     """A checked sweep, ready to run in a directory."""
 
+    pruner: Any = None  # Optuna's, in place of what the space says
+    sampler: Any = None
+
     def __init__(self, checked: CheckedSpace, directory: Path, options: SweepOptions, launch: Launch) -> None:
         self.checked, self.directory, self.options, self.launch = checked, directory, options, launch
         self.name = options.study_name or checked.space.name or directory.absolute().name
@@ -143,15 +148,15 @@ class Sweep:
                 name=self.name, storage=open_storage(self.options.storage, self.directory), space=self.checked.space,
                 objectives=self.checked.objectives, owner=owner, is_shared=self.options.storage is not None,
                 subject={"config": self.checked.values, "space": self.checked.space.values},
-                seed=self._seed(),
+                seed=self._seed(), pruner=self.pruner, sampler=self.sampler,
             )  # fmt: skip
             write_json(self.directory / "config.json", self.checked.values)
             write_json(self.directory / "sweep.json", {"id": owner, "study": self.name})
-            limits = Limits(self.limit(), self.options.timeout, self.options.workers)
+            limits = Limits(self.limit(), self.options.timeout, self.options.workers, self.options.own_trials)
             names = [parameter.name for parameter in self.checked.space.searched]
             progress = SweepProgress(self.checked.objectives[0], names, limits.trials, limits.workers,
                                      plain=self.options.plain)  # fmt: skip
-            search = Search(self.checked, study, limits, make_job=self.trial_job, launch=self.launch,
+            search = Search(self.checked, study, limits, make_job=self.trial_job, launch=self.launch, num_epochs=self.num_epochs,
                             progress=progress, keep=self.options.keep)  # fmt: skip
             try:
                 search.run()
@@ -183,6 +188,12 @@ class Sweep:
             own = {"type": "sweep", "answer_file": str(answer_file(directory.absolute()))}
             overrides["trainer.callbacks"] = [*(trainer.get("callbacks") or []), own]
         return self._job(number, directory, overrides, worker, asks=asks)
+
+    def num_epochs(self, parameters: dict[str, Any]) -> int | None:
+        """Of a trial; None where the config leaves it to the default."""
+        trainer = merge_overrides(self.checked.values, parameters).get("trainer")
+        number = trainer.get("num_epochs") if isinstance(trainer, dict) else None
+        return int(number) if isinstance(number, (int, float)) else None
 
     def result(self, study: Any) -> SweepResult:
         """The sweep as far as it has gone."""
