@@ -19,12 +19,13 @@ from types import ModuleType
 from luke_tasks import __version__, commands
 from luke_tasks.errors import LukeTasksError
 from luke_tasks.training.interrupts import exit_status_of, raised_signals
+from luke_tasks.training.processes import rank_named
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command. Returns the exit status: 0 done, 1 the work failed, 2 the request was wrong, 130 or 143 interrupted.
+    """Run a command. Returns the exit status: 0 done, 1 the work failed, 2 the request was wrong, 130 interrupted.
 
-    An interrupt (SIGINT) or a request to end (SIGTERM) is an error like others: no half of a file is left.
+    143 is for SIGTERM, as 130 is for SIGINT. Both are errors like others: no half of a file is left.
     """
     status = _run(arguments)
     if arguments is None:  # as a program, not as a function
@@ -34,6 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: Sequence[str] | None) -> int:
     args = make_parser().parse_args(arguments)
+    args.command_line = list(sys.argv[1:] if arguments is None else arguments)
     if not hasattr(args, "run"):
         make_parser().print_help()
         return 0
@@ -51,7 +53,8 @@ def _run(arguments: Sequence[str] | None) -> int:
             print(_lines(error), file=sys.stderr)
         return getattr(error, "exit_status", 1)
     except KeyboardInterrupt as error:
-        print("interrupted", file=sys.stderr)
+        if not rank_named():
+            print("interrupted", file=sys.stderr)
         return exit_status_of(error)
 
 
@@ -75,7 +78,8 @@ def _lines(error: Exception) -> str:
     """An error as a user sees it. One of the system (no room on the disk, no permission) names the file."""
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-    return str(error)
+    rank = rank_named()
+    return "\n".join(f"rank {rank}: {line}" for line in str(error).splitlines()) if rank else str(error)
 
 
 def make_parser() -> argparse.ArgumentParser:

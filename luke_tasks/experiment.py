@@ -25,9 +25,11 @@ from luke_tasks.readers.reader import Reader
 from luke_tasks.schema import nearest
 from luke_tasks.training import archive
 from luke_tasks.training.checkpoint import load_weights
-from luke_tasks.training.devices import check_precision, choose_device
+from luke_tasks.training.devices import check_precision, training_device
+from luke_tasks.training.distributed import Distributed
 from luke_tasks.training.evaluation import Runner, evaluate
 from luke_tasks.training.loop import train
+from luke_tasks.training.processes import ALONE, Processes
 from luke_tasks.training.trainer import Trainer, TrainingData
 
 logger = logging.getLogger(__name__)
@@ -47,9 +49,11 @@ class Experiment:
     trainer: Trainer
     data: TrainingData
     test: tuple[Sequence[Any], Sequence[Features]] | None
+    device: torch.device
+    processes: Processes = ALONE
 
     def train(self, run_dir: Path, *, recover: bool = False, plain_progress: bool = False) -> dict[str, Any]:
-        """Train, and leave metrics and archive in `run_dir`.
+        """Train, and leave metrics and archive in `run_dir`. Of several processes, rank 0 writes.
 
         Args:
             recover: go on from the newest checkpoint in `run_dir`.
@@ -58,26 +62,29 @@ class Experiment:
         Raises:
             LukeTasksError: recovering, but the data are no longer those of the run.
         """
-        parts = self.config.parts
-        if recover and self.labels:
+        parts, processes = self.config.parts, self.processes
+        is_whole = (run_dir / "meta.json").exists()  # it is written last
+        if processes.is_main and recover and is_whole and self.labels:
             self._check_same_labels(run_dir)
-        if not (recover and (run_dir / "meta.json").exists()):
+        if processes.is_main and not (recover and is_whole):
             write_run_files(run_dir, self.config, self.tokenizer, self.labels, self.model.encoder)
         metrics = train(
             self.trainer, self.model, self.data, run_dir=run_dir, seed=parts.random_seed, recover=recover,
-            config=self.config.resolved, plain_progress=plain_progress,
+            config=self.config.resolved, plain_progress=plain_progress, device=self.device, processes=processes,
+            is_sharded=parts.distributed is not None and parts.distributed.strategy == "fsdp",
         )  # fmt: skip
         if parts.evaluate_on_test and self.test is not None:
             load_weights(self.model, run_dir / archive.BEST_WEIGHTS_NAME)
             runner = Runner.of(
                 self.model, batch_size=self.data.validation_batch_size, max_tokens=self.data.validation_max_tokens,
-                pad_id=self.data.pad_id, device=choose_device(self.trainer.cuda_device),
+                pad_id=self.data.pad_id, device=self.device, processes=processes,
             )  # fmt: skip
             runner.report("test data", self.test[1])
             scores = evaluate(runner, *self.test).scores
             metrics = {**metrics, **{f"test_{name}": value for name, value in scores.items()}}
-        write_json(run_dir / "metrics.json", metrics)
-        archive.write_archive(run_dir)
+        if processes.is_main:
+            write_json(run_dir / "metrics.json", metrics)
+            archive.write_archive(run_dir)
         return metrics
 
     def _check_same_labels(self, run_dir: Path) -> None:
@@ -90,16 +97,20 @@ class Experiment:
                 )
 
 
-def build(config: CheckedConfig) -> Experiment:
+def build(config: CheckedConfig, processes: Processes = ALONE) -> Experiment:
     """Read the data and build the model, in this order: tokenizer, readers, encoder, data, labels, head.
 
+    Args:
+        processes: those that will train it; each builds the same.
     Raises:
         LukeTasksError: a part cannot be built, a file cannot be read, or a label of the validation or test data has
             no place in the model; all before anything is written.
     """
     parts = config.parts
     trainer = parts.trainer.build()
-    check_precision(choose_device(trainer.cuda_device), trainer.precision)
+    device = training_device(trainer.cuda_device, parts.distributed, processes)
+    check_precision(device, trainer.precision)
+    processes.join(device.type, (parts.distributed or Distributed()).timeout_seconds)
     seed_everything(parts)
     tokenizer = published_tokenizer(parts)
     reader = parts.dataset_reader.build(tokenizer=tokenizer)
@@ -138,7 +149,9 @@ def build(config: CheckedConfig) -> Experiment:
         validation_batch_size=validation_loader.batch_size,
         validation_max_tokens=validation_loader.max_tokens,
     )
-    return Experiment(config, tokenizer, labels, model, trainer, data, sets.get("test"))
+    if not processes.is_main:  # all begin with the same weights; what each drops is its own
+        torch.manual_seed((parts.pytorch_seed + processes.rank) % 2**32)
+    return Experiment(config, tokenizer, labels, model, trainer, data, sets.get("test"), device, processes)
 
 
 def published_tokenizer(parts: ExperimentConfig) -> Tokenizer:

@@ -21,6 +21,7 @@ from luke_tasks.readers.reader import Reader
 from luke_tasks.registry import Seed, discover, import_plugins
 from luke_tasks.schema import check, nearest
 from luke_tasks.spec import Spec
+from luke_tasks.training.distributed import Distributed
 from luke_tasks.training.trainer import Trainer
 
 DatasetName = Literal["train", "validation", "test"]
@@ -68,7 +69,7 @@ class ExperimentConfig:
     data_loader: DataLoader
     validation_data_loader: DataLoader | None = None
     trainer: Spec[Trainer]
-    distributed: dict[str, Any] | None = None
+    distributed: Distributed | None = None
     random_seed: Seed = 13370
     numpy_seed: Seed = 1337
     pytorch_seed: Seed = 133
@@ -133,8 +134,6 @@ def _faults_between_parts(values: dict[str, Any], for_training: bool) -> Iterato
         yield from _file_faults(values)
     if values.get("evaluate_on_test") is True and values.get("test_data_path") is None:
         yield Fault("evaluate_on_test", "is true, but there is no test_data_path; give it, or remove this key")
-    if isinstance(values.get("distributed"), dict):
-        yield Fault("distributed", "training runs in one process so far; remove this key")
     model, trainer = values.get("model"), values.get("trainer")
     head = model.values.get("head") if isinstance(model, Spec) else None
     encoder = model.values.get("encoder") if isinstance(model, Spec) else None
@@ -156,6 +155,9 @@ def _faults_between_parts(values: dict[str, Any], for_training: bool) -> Iterato
     yield from _pattern_faults(values.get("dataset_reader"), values.get("validation_dataset_reader"))
     if isinstance(trainer, Spec):
         yield from _trainer_faults(trainer, head, values.get("validation_data_path"))
+        yield from _distributed_faults(trainer, values.get("distributed"))
+    if isinstance(encoder, Spec) and encoder.values.get("entity_embeddings_on") == "cpu":
+        yield from _table_faults(trainer, head, values.get("distributed"))
 
 
 def _file_faults(values: dict[str, Any]) -> Iterator[Fault]:
@@ -251,6 +253,46 @@ def _trainer_faults(trainer: Spec[Any], head: Any, validation_path: Any) -> Iter
     if trainer.values.get("patience") is not None and validation_path is None:
         yield Fault("trainer.patience", "counts epochs without a better validation score, but there is no "
                                         "validation_data_path; give it, or remove this key")  # fmt: skip
+
+
+def _distributed_faults(trainer: Spec[Any], distributed: Any) -> Iterator[Fault]:
+    """What does not go together in several processes."""
+    if not isinstance(distributed, Spec):
+        return
+    devices, device = distributed.values.get("cuda_devices"), trainer.values.get("cuda_device")
+    if device is not None and isinstance(devices, list) and devices != [device] * len(devices):
+        yield Fault("trainer.cuda_device", f"is {describe(device)}, while distributed.cuda_devices is "
+                                           f"{describe(devices)}; remove one of them")  # fmt: skip
+    if distributed.values.get("strategy") != "fsdp":
+        return
+    if trainer.values.get("moving_average") is not None:
+        yield Fault("trainer.moving_average", 'does not go with distributed.strategy "fsdp"; remove it, or use "ddp"')
+    if trainer.values.get("compile") is True:
+        yield Fault("trainer.compile", 'does not go with distributed.strategy "fsdp"; remove it, or use "ddp"')
+    if trainer.values.get("auto_batch_size") is True:
+        yield Fault("trainer.auto_batch_size", 'does not go with distributed.strategy "fsdp", for it tries the whole '
+                                               'model; remove it, or use "ddp"')  # fmt: skip
+    if _is_fp16(trainer):
+        yield Fault("trainer.precision", '"fp16" does not go with distributed.strategy "fsdp"; use "bf16" or "fp32"')
+
+
+def _is_fp16(trainer: Spec[Any]) -> bool:
+    return trainer.values.get("precision") == "fp16" or trainer.values.get("use_amp") is True
+
+
+def _table_faults(trainer: Any, head: Any, distributed: Any) -> Iterator[Fault]:
+    """A table of entities that stays on the CPU is one process's, and is read as an input only."""
+    key = "model.encoder.entity_embeddings_on"
+    if isinstance(head, Spec) and head.type_name == "masked_lm":
+        yield Fault(key, 'is "cpu", but the head "masked_lm" decodes entities by this table, on the model\'s device; '
+                         "remove this key")  # fmt: skip
+    if isinstance(distributed, Spec):
+        yield Fault(key, 'is "cpu", which goes with one process only; remove this key, and let distributed.strategy '
+                         '"fsdp" share the table out')  # fmt: skip
+    if isinstance(trainer, Spec) and (
+        trainer.values.get("precision") == "fp16" or trainer.values.get("use_amp") is True
+    ):
+        yield Fault(key, 'is "cpu", where "fp16" cannot scale gradients; use trainer.precision "bf16" or "fp32"')
 
 
 def _attribute(spec: Spec[Any], name: str) -> Any:

@@ -54,10 +54,9 @@ def ner_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return {"train": str(folder / "train.txt"), "valid": str(folder / "valid.txt")}
 
 
-@pytest.fixture
-def ner_config(tiny_luke_dir: Path, ner_files: dict[str, str], tmp_path: Path) -> Path:
-    """A config file that trains a tiny LUKE for 2 epochs of 6 steps."""
-    config: dict[str, Any] = {
+def ner_values(tiny_luke_dir: Path, ner_files: dict[str, str]) -> dict[str, Any]:
+    """A config that trains a tiny LUKE for 2 epochs of 6 steps."""
+    return {
         "dataset_reader": {"type": "conll_span", "max_sequence_length": 64, "max_mention_length": 8,
                            "max_entity_length": 20},
         "train_data_path": ner_files["train"],
@@ -76,6 +75,11 @@ def ner_config(tiny_luke_dir: Path, ner_files: dict[str, str], tmp_path: Path) -
             "validation_metric": "+f1",
         },
     }  # fmt: skip
+
+
+@pytest.fixture
+def ner_config(tiny_luke_dir: Path, ner_files: dict[str, str], tmp_path: Path) -> Path:
+    """A file with `ner_values`."""
     path = tmp_path / "config.json"
-    path.write_text(json.dumps(config), encoding="utf-8")
+    path.write_text(json.dumps(ner_values(tiny_luke_dir, ner_files)), encoding="utf-8")
     return path

@@ -11,20 +11,33 @@ from pathlib import Path
 _KEPT_RECORDS = 10_000
 
 
-def log_to_terminal() -> None:
+def log_to_terminal(rank: int = 0) -> None:
     """Messages of luke-tasks, as they are, on standard error; other libraries' only from warnings on.
 
     They are also kept, so that `log_to_file` can write those that came before there was a file.
+
+    Args:
+        rank: of several processes. Other ranks than 0 name themselves and are quiet up to `log_warnings`: they read and
+            build what rank 0 does, and say the same.
     """
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Plain())
+    handler.setFormatter(_Plain(rank))
     handler.addFilter(lambda record: not getattr(record, "file_only", False))
     close_log_files()
     root = logging.getLogger()
     root.handlers = [handler, MemoryHandler(_KEPT_RECORDS, flushLevel=logging.CRITICAL + 1)]
     root.setLevel(logging.WARNING)
     logging.getLogger("luke_tasks").setLevel(logging.INFO)
+    if rank:
+        for logger in (root, logging.getLogger("luke_tasks")):
+            logger.setLevel(logging.ERROR)
+
+
+def log_warnings() -> None:
+    """On another rank than 0: from here on its warnings are its own."""
+    for logger in (logging.getLogger(), logging.getLogger("luke_tasks")):
+        logger.setLevel(logging.WARNING)
 
 
 def log_to_file(run_dir: Path) -> None:
@@ -53,6 +66,9 @@ def close_log_files() -> None:
 
 
 class _Plain(logging.Formatter):
+    def __init__(self, rank: int) -> None:
+        super().__init__(f"rank {rank}: %(message)s" if rank else None)
+
     def format(self, record: logging.LogRecord) -> str:
         message = super().format(record)
         return message if record.levelno < logging.WARNING else f"{record.levelname.lower()}: {message}"

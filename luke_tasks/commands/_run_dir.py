@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,8 @@ from luke_tasks.errors import ConfigError, Fault, LukeTasksError, describe, join
 from luke_tasks.files import is_partial
 from luke_tasks.training.run_lock import LOCK_NAME, run_lock
 
+# A run may go on in another number of processes; what that means, `training/recovery.py` says.
+_PER_PROCESS = re.compile(r"distributed(\..*)?|trainer\.(cuda_device|num_gradient_accumulation_steps)")
 _LAST_REMOVED = ("meta.json", "config.json", "out.log")  # what shows that a directory is a run's: see `_is_run`
 
 
@@ -82,7 +85,7 @@ def _is_run(names: set[str]) -> bool:
 
 
 def _check_same_config(old: dict[str, object], new: dict[str, object]) -> None:
-    faults = list(_differences(old, new, ""))
+    faults = [fault for fault in _differences(old, new, "") if not _PER_PROCESS.fullmatch(fault.path)]
     if faults:
         advice = "goes on with the same config only; undo these changes, or start a new run with another -s"
         raise ConfigError([*faults, Fault("--recover", advice)])

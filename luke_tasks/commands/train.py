@@ -5,14 +5,23 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from luke_tasks.commands._logging import close_log_files, log_to_file, log_to_file_only, log_to_terminal
+from luke_tasks.commands._launch import check_launch, launch
+from luke_tasks.commands._logging import (
+    close_log_files,
+    log_to_file,
+    log_to_file_only,
+    log_to_terminal,
+    log_warnings,
+)
 from luke_tasks.commands._run_dir import check_run_dir, made_run_dir
 from luke_tasks.commands._start import no_garbage_collection
 from luke_tasks.errors import Interrupted, LukeTasksError
 from luke_tasks.training.interrupts import exit_status_of
+from luke_tasks.training.processes import Processes
 from luke_tasks.training.run_lock import check_unlocked
 
 if TYPE_CHECKING:
@@ -32,14 +41,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='changes to the config, e.g. \'{"trainer.num_epochs": 1}\'')  # fmt: skip
     parser.add_argument("--dry-run", action="store_true", help="check the config, read the data, build the model, stop")
     parser.add_argument("--file-friendly-logging", action="store_true", help="plain lines instead of live bars")
-    parser.add_argument("--node-rank", type=int, default=0, help="of a run over several machines (only 0 so far)")
+    parser.add_argument("--node-rank", type=int, default=0, metavar="N",
+                        help="which machine this is, from 0 on, of distributed.num_nodes")  # fmt: skip
 
 
 def run(args: argparse.Namespace) -> int:
-    """Check, train, archive."""
-    log_to_terminal()
-    if args.node_rank != 0:
-        raise LukeTasksError(f"--node-rank {args.node_rank}: training runs in one process so far; leave it out")
+    """Check, start processes or be one of them, train, archive."""
+    processes = Processes.from_environment()
+    if processes.are_many:  # torch's C++ warns, in each process, that weights which may lack gradients lacked none
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
+    log_to_terminal(processes.rank)
+    try:
+        return _run(args, processes)
+    except (LukeTasksError, OSError) as error:
+        if processes.is_reported(error):
+            return getattr(error, "exit_status", 1)
+        raise
+    finally:
+        processes.leave()
+
+
+def _run(args: argparse.Namespace, processes: Processes) -> int:
     from luke_tasks.config import load_config
 
     loaded = load_config(args.config, args.overrides)  # a file that is no config is refused before torch is loaded
@@ -48,12 +70,20 @@ def run(args: argparse.Namespace) -> int:
 
     config = experiment.check_config(loaded.values, loaded.faults, args.include_package, for_training=True)
     run_dir = Path(args.serialization_dir)
-    if not args.dry_run:
+    is_launcher = check_launch(config.parts, processes, args.node_rank)
+    if processes.is_main and args.node_rank == 0 and not args.dry_run:
         check_unlocked(run_dir)
         check_run_dir(run_dir, config.resolved, force=args.force, recover=args.recover)
-    built = experiment.build(config)
+    if is_launcher and not args.dry_run:
+        assert config.parts.distributed is not None
+        return launch(config.parts.distributed, args.command_line, node_rank=args.node_rank, debug=args.debug)
+    built = experiment.build(config, Processes() if is_launcher else processes)
     if args.dry_run:
         logger.info("dry run: everything is read and built; nothing is trained or written")
+        return 0
+    if not processes.is_main:
+        log_warnings()
+        _train(built, run_dir, recover=args.recover, plain_progress=True)
         return 0
     with made_run_dir(run_dir, config.resolved, force=args.force, recover=args.recover):
         # from here on: what was wrong with the request has been said
@@ -74,7 +104,7 @@ def _train(built: Experiment, run_dir: Path, *, recover: bool, plain_progress: b
     """Raises TrainingError and Interrupted besides what `Experiment.train` raises: they say how to go on."""
     from luke_tasks.training.write_faults import explained_writes, last_checkpoint
 
-    with explained_writes(run_dir):
+    with explained_writes(run_dir), built.processes.losses_explained():
         try:
             return built.train(run_dir, recover=recover, plain_progress=plain_progress)
         except KeyboardInterrupt as error:

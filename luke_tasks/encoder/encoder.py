@@ -11,6 +11,7 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from luke_tasks.data.batch import Batch
+from luke_tasks.errors import ConfigError, Fault
 from luke_tasks.registry import Registrable
 
 
@@ -62,6 +63,14 @@ class Encoder(Registrable, nn.Module, ABC):
     @abstractmethod
     def forward(self, batch: Batch) -> EncoderOutput:
         """Encode a batch."""
+
+    def checkpoint_gradients(self) -> None:
+        """From here on, keep for the gradient only what goes into each layer, and compute the rest again.
+
+        Raises:
+            ConfigError: this encoder cannot.
+        """
+        raise ConfigError([Fault("trainer.gradient_checkpointing", f"{type(self).__name__} cannot; remove this key")])
 
     @property
     @abstractmethod

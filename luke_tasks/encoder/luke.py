@@ -17,6 +17,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from luke_tasks.data.batch import Batch
 from luke_tasks.data.hub import SPECIAL_ENTITIES, checkpoint_dir
@@ -40,6 +41,9 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "gelu_pytorch_tanh": partial(nn.functional.gelu, approximate="tanh"),
     "relu": nn.functional.relu,
 }
+
+
+EntityDevice = Literal["device", "cpu"]
 
 
 class WordEmbeddings(nn.Module):
@@ -66,13 +70,31 @@ class WordEmbeddings(nn.Module):
         return self.dropout(self.LayerNorm(embedded))
 
 
+class TableOnCpu(nn.Embedding):
+    """Embeddings that stay on the CPU wherever the model goes; the vectors that are looked up follow it."""
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """(...) to (..., K), on the device of `ids`."""
+        return super().forward(ids.to(self.weight.device)).to(ids.device)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> TableOnCpu:
+        """As `nn.Module`'s, which every move and change of type goes through; of a move, nothing is done here."""
+
+        def in_place(tensor: Tensor) -> Tensor:
+            return tensor.to(fn(tensor.new_empty(0)).dtype)
+
+        super()._apply(in_place, recurse)
+        return self
+
+
 class EntityEmbeddings(nn.Module):
     """Entity + mean of the positions of its word pieces + segment, normalised (section 3.1)."""
 
-    def __init__(self, config: LukeConfig) -> None:
+    def __init__(self, config: LukeConfig, on: EntityDevice = "device") -> None:
         super().__init__()
         # No padding_idx: [PAD] is row 0 of LUKE's entity vocabulary but not of every one, and padding is masked anyway.
-        self.entity_embeddings = nn.Embedding(config.entity_vocab_size, config.entity_emb_size)
+        table = TableOnCpu if on == "cpu" else nn.Embedding
+        self.entity_embeddings = table(config.entity_vocab_size, config.entity_emb_size)
         self.entity_embedding_dense: nn.Module = nn.Identity()
         if config.entity_emb_size != config.hidden_size:
             self.entity_embedding_dense = Linear(config.entity_emb_size, config.hidden_size, bias=False)
@@ -170,10 +192,15 @@ class Layers(nn.Module):
     def __init__(self, config: LukeConfig, attention: AttentionChoice) -> None:
         super().__init__()
         self.layer = nn.ModuleList([Layer(config, attention) for _ in range(config.num_hidden_layers)])
+        self.checkpoint_gradients = False
 
     def forward(self, hidden: Tensor, layout: Layout) -> Tensor:
         for layer in self.layer:
-            hidden = layer(hidden, layout)
+            if self.checkpoint_gradients and self.training:
+                # The second time draws the same masks: their seeds come from torch's generator, which is set back.
+                hidden = checkpoint(layer, hidden, layout, use_reentrant=False)
+            else:
+                hidden = layer(hidden, layout)
         return hidden  # (R, D)
 
 
@@ -185,11 +212,15 @@ class LukeEncoder(Encoder):
         config: the numbers of the model.
         attention: how attention is computed, see `SelfAttention`.
         pooler: whether to keep the checkpoint's pooler; off where the head does not read it: it would get no gradient.
+        entity_embeddings_on: see `from_pretrained`.
     """
 
     has_entities = True
 
-    def __init__(self, *, config: LukeConfig, attention: AttentionChoice = "auto", pooler: bool = False) -> None:
+    def __init__(
+        self, *, config: LukeConfig, attention: AttentionChoice = "auto", pooler: bool = False,
+        entity_embeddings_on: EntityDevice = "device",
+    ) -> None:  # fmt: skip
         super().__init__()
         self.config = config
         self.attention = attention
@@ -197,7 +228,7 @@ class LukeEncoder(Encoder):
         self.layer_norm_eps, self.hidden_act = config.layer_norm_eps, config.hidden_act
         self.max_word_length = config.max_position_embeddings - config.pad_token_id - 1
         self.embeddings = WordEmbeddings(config)
-        self.entity_embeddings = EntityEmbeddings(config)
+        self.entity_embeddings = EntityEmbeddings(config, entity_embeddings_on)
         self.encoder = Layers(config, attention)
         self.pooler = Pooler(config.hidden_size) if pooler else None
         self.initialise()
@@ -209,6 +240,7 @@ class LukeEncoder(Encoder):
         pretrained: str,
         use_entity_aware_attention: bool | None = None,
         entities: Literal["all", "special"] = "all",
+        entity_embeddings_on: EntityDevice = "device",
         attention: AttentionChoice = "auto",
         dropout: Fraction | None = None,
         load_weights: Provided[bool] = True,
@@ -221,6 +253,10 @@ class LukeEncoder(Encoder):
             use_entity_aware_attention: by default as the checkpoint's config says; a fresh LUKE has it.
             entities: `special` keeps the embeddings of `[PAD]`, `[UNK]`, `[MASK]` and `[MASK2]` only, as ids 0 to 3 in
                 this order: half a gigabyte less for LUKE, and enough for every task that names no entity.
+            entity_embeddings_on: `cpu` keeps their table, its gradient and its share of the optimizer's state off the
+                GPU (500K entities of size 256: 0.5 GB of weights, 2 GB in all with AdamW); each batch's vectors are
+                moved. A step then takes as long as the CPU needs for the whole table, unless
+                `trainer.optimizer.parameter_groups` freezes it.
             attention: how attention is computed; `eager` is the reference, `fused` faster and smaller, `auto` takes
                 what the device and the dropout allow.
             dropout: of hidden vectors and of attention probabilities; by default as the checkpoint's config says.
@@ -235,9 +271,9 @@ class LukeEncoder(Encoder):
             config = replace(config, hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout)
         if not load_weights:
             with unfilled():
-                return cls(config=config, attention=attention, pooler=pooler)
+                return cls(config=config, attention=attention, pooler=pooler, entity_embeddings_on=entity_embeddings_on)
         with torch.device("meta"), unfilled():  # no memory, no random numbers, for weights that are replaced at once
-            encoder = cls(config=config, attention=attention, pooler=pooler)
+            encoder = cls(config=config, attention=attention, pooler=pooler, entity_embeddings_on=entity_embeddings_on)
         shapes = {name: tuple(tensor.shape) for name, tensor in encoder.state_dict().items()}
         weights = read_weights(
             directory, shapes, use_entity_aware_attention=use_entity_aware_attention, entities=entities
@@ -281,6 +317,9 @@ class LukeEncoder(Encoder):
         if batch.entity_ids is not None:
             output.entity_hidden = entity_hidden
         return output
+
+    def checkpoint_gradients(self) -> None:
+        self.encoder.checkpoint_gradients = True
 
     def embedding_tables(self) -> EmbeddingTables:
         words, entities = self.embeddings.word_embeddings, self.entity_embeddings.entity_embeddings

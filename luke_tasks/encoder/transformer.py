@@ -19,7 +19,7 @@ import torch
 from luke_tasks.data.batch import Batch
 from luke_tasks.data.hub import checkpoint_dir, read_json
 from luke_tasks.encoder.encoder import EmbeddingTables, Encoder, EncoderOutput, Pooler
-from luke_tasks.errors import CheckpointError, DataError
+from luke_tasks.errors import CheckpointError, ConfigError, DataError, Fault
 from luke_tasks.registry import Fraction, Provided
 
 if TYPE_CHECKING:
@@ -111,6 +111,12 @@ class TransformerEncoder(Encoder):
         hidden = self.model(**inputs).last_hidden_state  # (B, W, D)
         pooled = self.pooler(hidden) if self.pooler is not None else None  # (B, D)
         return EncoderOutput(word_hidden=hidden, pooled=pooled, tables=self.embedding_tables())
+
+    def checkpoint_gradients(self) -> None:
+        if not self.model.supports_gradient_checkpointing:
+            name = type(self.model).__name__
+            raise ConfigError([Fault("trainer.gradient_checkpointing", f"{name} cannot; remove this key")])
+        self.model.gradient_checkpointing_enable({"use_reentrant": False})
 
     def embedding_tables(self) -> EmbeddingTables:
         weight = self.model.get_input_embeddings().weight

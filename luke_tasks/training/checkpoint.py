@@ -37,6 +37,7 @@ from luke_tasks.errors import CheckpointError, listed
 from luke_tasks.files import is_partial, new_directory, replacing
 from luke_tasks.registry import NonNegativeFloat, PositiveInt
 from luke_tasks.training.archive import BEST_WEIGHTS_NAME
+from luke_tasks.training.sharding import shared_as, whole_weights
 
 _NAME = re.compile(r"checkpoint_epoch_(\d+)_step_(\d+)")
 _SAFETENSORS_PARTIAL = re.compile(r"\.tmp\w{6}")  # the name under which that library writes
@@ -52,7 +53,13 @@ class TrainState:
     batches_done: int = 0  # of that epoch
     step: int = 0  # optimizer steps since the start
     loss_sum: float = 0.0  # over the batches done of this epoch
+    skipped_steps: int = 0  # of this epoch, for their loss or gradients were no numbers
+    skipped_batches: int = 0  # those steps'
+    skipped_in_a_row: int = 0  # steps up to now
+    batch_halvings: int = 0  # by `auto_batch_size`
     seconds: float = 0.0  # spent in training, over all processes of this run
+    num_processes: int = 1
+    batches_per_step: int = 0  # of all processes; 0: none was made
     best_epoch: int | None = None
     best_scores: dict[str, float] = field(default_factory=dict)  # validation scores of the best epoch
     epochs_without_gain: int = 0
@@ -89,9 +96,12 @@ class Checkpointer:
         by_count = every is not None and batches_before // every < batches_done // every
         return by_count or (seconds is not None and time.monotonic() - self._saved_at >= seconds)
 
-    def save(self, run_dir: Path, state: TrainState, model: nn.Module, training: dict[str, Any]) -> None:
-        """Write a checkpoint and remove those that are too many. `training` holds the state dicts of `training.pt`.
+    def save(self, run_dir: Path, state: TrainState, weights: dict[str, Tensor], training: dict[str, Any]) -> None:
+        """Write a checkpoint and remove those that are too many.
 
+        Args:
+            weights: as `write_weights` takes them.
+            training: what `training.pt` is to hold.
         Raises:
             OSError: the system refuses; the checkpoints that are there stay as they are.
         """
@@ -99,9 +109,9 @@ class Checkpointer:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(run_dir))
         path = run_dir / f"checkpoint_epoch_{state.epoch}_step_{state.step}"
         with new_directory(path) as directory:
-            save_weights(model, directory / "model.safetensors")
+            write_weights(weights, directory / "model.safetensors")
             with as_os_errors(directory / "training.pt") as name, name.open("wb") as file:
-                torch.save({**training, "random": random_states()}, file)
+                torch.save(training, file)
             (directory / "state.json").write_text(json.dumps(asdict(state), indent=2), encoding="utf-8")
             if (run_dir / BEST_WEIGHTS_NAME).exists():
                 _link(run_dir / BEST_WEIGHTS_NAME, directory / BEST_WEIGHTS_NAME)
@@ -130,12 +140,24 @@ def load_checkpoint(path: Path, model: nn.Module) -> tuple[TrainState, dict[str,
         CheckpointError: a file is missing or damaged, or does not fit the model.
     """
     load_weights(model, path / "model.safetensors")
+    state = read_state(path)
     try:
-        state = TrainState(**json.loads((path / "state.json").read_text(encoding="utf-8")))
         training = torch.load(path / "training.pt", map_location="cpu", weights_only=True)
     except (OSError, ValueError, TypeError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        raise CheckpointError(f"{path}: damaged checkpoint ({error}); remove it to go on from the one before") from None
+        raise _damaged(path, error) from None
     return state, training
+
+
+def read_state(path: Path) -> TrainState:
+    """Where a checkpoint stands. Raises CheckpointError when it is damaged."""
+    try:
+        return TrainState(**json.loads((path / "state.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise _damaged(path, error) from None
+
+
+def _damaged(path: Path, error: Exception) -> CheckpointError:
+    return CheckpointError(f"{path}: damaged checkpoint ({error}); remove it to go on from the one before")
 
 
 def restore_best(checkpoint: Path, run_dir: Path) -> None:
@@ -176,8 +198,13 @@ def as_os_errors(path: Path) -> Iterator[Path]:
 
 def save_weights(model: nn.Module, path: Path) -> None:
     """Write the model's parameters and buffers as safetensors. Raises OSError when the system refuses."""
+    write_weights(whole_weights(model), path)
+
+
+def write_weights(weights: dict[str, Tensor], path: Path) -> None:
+    """Write what `whole_weights` gave as safetensors. Raises OSError when the system refuses."""
     with as_os_errors(path), replacing(path) as partial:
-        save_file({name: tensor.detach().contiguous().cpu() for name, tensor in model.state_dict().items()}, partial)
+        save_file(weights, partial)
 
 
 def load_weights(model: nn.Module, path: Path) -> None:
@@ -201,7 +228,7 @@ def load_weights(model: nn.Module, path: Path) -> None:
         if tensor.shape != expected[name].shape:
             raise CheckpointError(f"{path}: {name} has shape {tuple(tensor.shape)}, but the model's is "
                                   f"{tuple(expected[name].shape)}; the file is of another model")  # fmt: skip
-    model.load_state_dict(found)
+    model.load_state_dict({name: shared_as(tensor, expected[name]) for name, tensor in found.items()})
 
 
 def random_states() -> dict[str, Any]:

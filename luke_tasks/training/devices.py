@@ -9,23 +9,48 @@ from typing import Any
 import torch
 
 from luke_tasks.errors import DeviceError
+from luke_tasks.training.distributed import Distributed
+from luke_tasks.training.processes import Processes
 
 
-def make_accelerator(cuda_device: int | None, precision: str) -> Any:
-    """An Accelerator for one process on the chosen device.
-
-    Raises:
-        DeviceError: a GPU is asked for that is not there.
-    """
-    from accelerate import Accelerator
+def make_accelerator(device: torch.device, precision: str) -> Any:
+    """An Accelerator on this device, for this process and those it has joined."""
+    from accelerate import Accelerator, DistributedDataParallelKwargs
     from accelerate.state import AcceleratorState
 
     # Or a second run of this process could have neither another device nor another precision.
     AcceleratorState._reset_state(reset_partial_state=True)
-    device = choose_device(cuda_device)
     if device.type == "cuda":
         torch.cuda.set_device(device)
-    return Accelerator(cpu=device.type == "cpu", mixed_precision={"fp32": "no"}.get(precision, precision))
+    # A batch without entities leaves their weights without gradients, while another process's batch has some.
+    options = DistributedDataParallelKwargs(find_unused_parameters=True)
+    return Accelerator(cpu=device.type == "cpu", mixed_precision={"fp32": "no"}.get(precision, precision),
+                       kwargs_handlers=[options])  # fmt: skip
+
+
+def training_device(cuda_device: int | None, distributed: Distributed | None, processes: Processes) -> torch.device:
+    """The device of this process in a training.
+
+    Args:
+        cuda_device: `trainer.cuda_device`.
+    Raises:
+        DeviceError: there is no such GPU, or it is one for several processes.
+    """
+    listed = distributed.cuda_devices if distributed is not None else None
+    if listed is not None and (listed[0] == -1 or (len(listed) == 1 and not processes.launched)):
+        return choose_device(listed[0])
+    if not processes.are_many or cuda_device == -1:
+        return choose_device(cuda_device)
+    if cuda_device is not None:
+        raise DeviceError(f"trainer.cuda_device: {cuda_device} is one GPU, but the launcher has started "
+                          f"{processes.world_size} processes; remove this key, and each gets its own")  # fmt: skip
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    if processes.local_rank >= torch.cuda.device_count():
+        raise DeviceError(f"{processes.local_world_size} processes were started on this machine, but torch sees "
+                          f"{torch.cuda.device_count()} GPUs; start as many, or set trainer.cuda_device to -1 (the "
+                          "CPU)")  # fmt: skip
+    return torch.device("cuda", processes.local_rank)
 
 
 def check_device(cuda_device: int) -> None:

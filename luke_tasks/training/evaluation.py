@@ -7,11 +7,15 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
+from luke_tasks.data.batch import Batch
 from luke_tasks.data.features import Features
-from luke_tasks.data.loader import Sizes, batches_of, evaluation_order, report_batches
+from luke_tasks.data.loader import Sizes, collate, evaluation_order, report_batches
 from luke_tasks.heads.head import Head, HeadOutput, Model, Window
+from luke_tasks.training.processes import ALONE, Processes
 
 
 @dataclass
@@ -24,7 +28,8 @@ class Runner:
         batch_size: windows a batch at most; None: no limit.
         pad_id: the tokenizer's pad id.
         max_tokens: word and entity places a batch at most, see `DataLoader`; None: no limit.
-        after_batch: called with the number of windows of each batch; may raise to stop.
+        after_batch: called with the number of windows done, after each batch of this process; may raise to stop.
+        processes: those that share the batches out.
     """
 
     forward: Callable[..., HeadOutput]
@@ -34,15 +39,17 @@ class Runner:
     device: torch.device
     max_tokens: int | None = None
     after_batch: Callable[[int], None] = field(default=lambda num_windows: None)
+    processes: Processes = ALONE
 
     @classmethod
     def of(
-        cls, model: Model, *, batch_size: int | None, pad_id: int, device: torch.device, max_tokens: int | None = None
-    ) -> Runner:
+        cls, model: Model, *, batch_size: int | None, pad_id: int, device: torch.device, max_tokens: int | None = None,
+        processes: Processes = ALONE,
+    ) -> Runner:  # fmt: skip
         """Runs `model` as it is."""
         model.to(device).eval()
         return cls(forward=model, head=model.head, batch_size=batch_size, pad_id=pad_id, device=device,
-                   max_tokens=max_tokens)  # fmt: skip
+                   max_tokens=max_tokens, processes=processes)  # fmt: skip
 
     def order(self, sizes: Sizes) -> list[list[int]]:
         """The batches of windows of these sizes, as lists of indices."""
@@ -59,17 +66,22 @@ class Evaluation:
     """What a model did on some labelled examples."""
 
     scores: dict[str, float]  # the head's metrics, and `loss`: the mean over batches
-    predictions: list[Any]  # one an example, in their order
+    predictions: list[Any]  # one an example, in their order; rank 0 of several processes has them
 
 
 def evaluate(runner: Runner, examples: Sequence[Any], features: Sequence[Features]) -> Evaluation:
     """Predict and score labelled examples, `features` being all their windows.
+
+    Several processes share out the batches, which are the same for any number of them. Rank 0 gets the logits of all,
+    decodes and scores as one process does, and tells the others the scores, which hence are equal to one process's.
 
     Raises:
         DataError: a gold label the model does not know.
     """
     losses: list[float] = []
     windows = _run(runner, features, losses)
+    if not runner.processes.is_main:
+        return Evaluation(runner.processes.broadcast({}), [])
     metrics = runner.head.make_metrics()
     predictions = []
     for example in examples:
@@ -80,7 +92,7 @@ def evaluate(runner: Runner, examples: Sequence[Any], features: Sequence[Feature
     scores = runner.head.scores(metrics)
     if losses:
         scores["loss"] = sum(losses) / len(losses)
-    return Evaluation(scores, predictions)
+    return Evaluation(runner.processes.broadcast(scores), predictions)
 
 
 def predict(
@@ -113,21 +125,35 @@ def predict(
 
 
 def _run(runner: Runner, features: Sequence[Features], losses: list[float] | None) -> dict[int, list[Window]]:
-    """The windows of each example (by identity), in the order of `features`; batch losses are added to `losses`."""
+    """The windows of each example (by identity), in the order of `features`; batch losses are added to `losses`.
+
+    Of several processes rank 0 gets them, a round of batches at a time: beside the logits that one process holds, too,
+    it needs room for those of `world_size` batches.
+    """
     logits: dict[int, Any] = {}  # by identity of the features
     labels = runner.head.labels if losses is not None else None
-    with torch.inference_mode():
-        for batch in batches_of(
-            features, batch_size=runner.batch_size, pad_id=runner.pad_id, labels=labels, max_tokens=runner.max_tokens
-        ):
-            output = runner.forward(batch.to(runner.device))
-            if output.loss is not None and losses is not None:
-                losses.append(output.loss.item())
-            of_batch = output.logits.float().cpu()  # one copy from the device, not one a window
-            for row, feature in enumerate(batch.features):
-                logits[id(feature)] = runner.head.window_logits(of_batch, row, feature).numpy().copy()
-            runner.after_batch(len(batch.features))
+    order = runner.order(Sizes.of(features))
+    # Weights that are gathered for a forward pass (FSDP) and kept must be fit for training later.
+    with torch.no_grad() if runner.processes.are_many else torch.inference_mode():
+        for number, (rows, _) in enumerate(runner.processes.share(order)):
+            batch = collate([features[index] for index in rows], pad_id=runner.pad_id, labels=labels)
+            in_round = order[number * runner.processes.world_size :][: runner.processes.world_size]
+            found = runner.processes.gather(_run_batch(runner, batch))
+            for (loss, of_windows), of_batch in zip(found or (), in_round, strict=False):  # what does not count is last
+                if loss is not None and losses is not None:
+                    losses.append(loss)
+                logits.update((id(features[index]), values) for index, values in zip(of_batch, of_windows, strict=True))
+            runner.after_batch(sum(map(len, in_round)))
     windows: dict[int, list[Window]] = {}
-    for feature in features:
+    for feature in features if logits else ():
         windows.setdefault(id(feature.example), []).append(Window(feature, logits[id(feature)]))
     return windows
+
+
+def _run_batch(runner: Runner, batch: Batch) -> tuple[float | None, list[NDArray[np.float32]]]:
+    """The loss of a batch, where it has labels, and the logits of each of its windows."""
+    output = runner.forward(batch.to(runner.device))
+    of_batch = output.logits.float().cpu()  # one copy from the device, not one a window
+    of_windows = [runner.head.window_logits(of_batch, row, feature).numpy().copy()
+                  for row, feature in enumerate(batch.features)]  # fmt: skip
+    return output.loss.item() if output.loss is not None else None, of_windows

@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
 
+from luke_tasks.training.processes import rank_named
+
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _LAUNCHER_VARIABLE = "TORCHELASTIC_RUN_ID"  # set by torchrun in the processes it starts
 _last_raised = 0  # a library may have swallowed what was raised: in `__del__`, say, Python itself does
@@ -71,6 +73,8 @@ def interrupts() -> Iterator[Interrupts]:
             _raise(signum, frame)
         if not noted.is_set():
             noted.note(signum)
+            if rank_named():
+                return  # rank 0 says it
             # not `print`: a handler may run in the middle of one
             os.write(2, b"\nstopping after this step and saving the state (once more: stop at once)\n")
 

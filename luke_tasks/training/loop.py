@@ -9,34 +9,37 @@ from __future__ import annotations
 import json
 import logging
 import math
-import threading
+import os
+import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, NoReturn, TextIO
 
-from luke_tasks.data.batch import Batch
+import torch
+
 from luke_tasks.data.loader import Sizes, collate, report_batches
 from luke_tasks.errors import Interrupted, TrainingError
-from luke_tasks.files import replacing, write_json
+from luke_tasks.files import write_json
 from luke_tasks.heads.head import Model
+from luke_tasks.training.archive import BEST_WEIGHTS_NAME
+from luke_tasks.training.auto_batch_size import fitting_halvings, halved
 from luke_tasks.training.callbacks.callback import Callbacks
 from luke_tasks.training.callbacks.progress import ProgressLine
-from luke_tasks.training.checkpoint import (
-    TrainState,
-    checkpoints,
-    clean_partial,
-    load_checkpoint,
-    restore_random_states,
-    save_weights,
-)
+from luke_tasks.training.checkpoint import TrainState, checkpoints, random_states, read_state, write_weights
 from luke_tasks.training.devices import peak_memory_mb
 from luke_tasks.training.evaluation import Runner, evaluate
-from luke_tasks.training.interrupts import interrupts
-from luke_tasks.training.learner import Learner
+from luke_tasks.training.interrupts import Interrupts, interrupts
+from luke_tasks.training.learner import Learner, Step
+from luke_tasks.training.processes import ALONE, Processes
+from luke_tasks.training.recovery import check_step_size, newest_checkpoint, restore_randomness
+from luke_tasks.training.sharding import whole_weights
+from luke_tasks.training.step_faults import MOST_SKIPPED_IN_A_ROW, example_names
 from luke_tasks.training.trainer import Trainer, TrainingData
+from luke_tasks.training.write_faults import last_checkpoint
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +51,9 @@ def train(
     *,
     run_dir: Path,
     seed: int,
+    device: torch.device,
+    processes: Processes = ALONE,
+    is_sharded: bool = False,
     recover: bool = False,
     config: dict[str, Any] | None = None,
     plain_progress: bool = False,
@@ -56,24 +62,47 @@ def train(
 
     Args:
         seed: of the order of batches.
+        device: of this process.
+        processes: those that train together; rank 0 writes and reports.
+        is_sharded: share the weights out over the processes.
         recover: go on from the newest checkpoint in `run_dir`, if there is one.
         config: shown to callbacks.
         plain_progress: lines instead of live bars.
     Returns:
         The metrics of the run, as `metrics.json` holds them.
     Raises:
-        Interrupted: the user stopped it; the state is saved.
-        TrainingError: the loss is no longer a number.
+        Interrupted: a signal stopped it; the state is saved.
+        TrainingError: the loss is no longer a number, or memory is not enough.
+        OSError: the system refuses to write; the checkpoints that are there stay.
     """
-    run = _Run(trainer, model, data, run_dir, seed, plain_progress)
-    if recover:
-        run.recover()
+    halvings = 0
+    if trainer.auto_batch_size:
+        before = checkpoints(run_dir) if recover else []
+        halvings = (read_state(before[-1]).batch_halvings if before
+                    else fitting_halvings(trainer, model, data, seed=seed, device=device))  # fmt: skip
+        halvings = max(int(found) for (found,) in processes.exchange([halvings]))
+        trainer, data = halved(trainer, data, halvings)
+    step_log = run_dir / "steps.jsonl"
+    found = newest_checkpoint(run_dir, step_log, model, len(data.features), processes) if recover else None
+    state, saved = found or (TrainState(num_windows=len(data.features)), None)
+    run = _Run(trainer, data, run_dir, seed, plain_progress, processes, state)
+    run.state.batch_halvings = halvings
+    run.learner = Learner(trainer, model, device, run.total_steps, processes, is_sharded)
+    if saved is not None:
+        run.learner.load_state_dict(saved)
+        restore_randomness(saved["random"], processes)
     run.report_batches()
     run.callbacks.call("on_start", run_dir, config or {})
-    with interrupts() as interrupted:
-        while not run.state.finished:
-            run.train_epoch(interrupted)
-            run.finish_epoch(interrupted)
+    try:
+        # What is lost is looked for while signals are noted: the launcher asks the rest to end.
+        with interrupts() as interrupted, processes.losses_explained():
+            while not run.state.finished:
+                run.train_epoch(interrupted)
+                run.finish_epoch(interrupted)
+        run.agreed(interrupted)
+    except Exception:
+        run.callbacks.call("on_stop")
+        raise
     metrics = run.state.last_metrics
     run.callbacks.call("on_end", metrics)
     return metrics
@@ -82,19 +111,32 @@ def train(
 class _Run:
     """One training as it goes on: everything that changes."""
 
+    learner: Learner
+
     def __init__(
-        self, trainer: Trainer, model: Model, data: TrainingData, run_dir: Path, seed: int, plain_progress: bool
-    ) -> None:
+        self, trainer: Trainer, data: TrainingData, run_dir: Path, seed: int, plain_progress: bool,
+        processes: Processes, state: TrainState,
+    ) -> None:  # fmt: skip
         self.trainer, self.data, self.run_dir, self.seed = trainer, data, run_dir, seed
         self.plain_progress = plain_progress
-        self.state = TrainState(num_windows=len(data.features))
-        num_batches = data.loader.num_batches(data.features, seed=seed, num_epochs=trainer.num_epochs)
-        self.steps_of_epochs = [math.ceil(number / trainer.num_gradient_accumulation_steps) for number in num_batches]
-        self.learner = Learner(trainer, model, sum(self.steps_of_epochs))
-        self.callbacks = Callbacks(trainer.callbacks)
-        self.step_log = run_dir / "steps.jsonl"
+        self.processes, self.state = processes, state
+        self.step_log = run_dir / "steps.jsonl" if processes.is_main else Path(os.devnull)
+        self.step_size = trainer.num_gradient_accumulation_steps * processes.world_size  # batches
+        if state.batches_per_step:
+            check_step_size(state, self.step_size, processes)
+        state.num_processes, state.batches_per_step = processes.world_size, self.step_size
+        self.num_batches = data.loader.num_batches(data.features, seed=seed, num_epochs=trainer.num_epochs)
+        self.callbacks = Callbacks(trainer.callbacks if processes.is_main else [])
         self.began = time.monotonic()
         self.epoch_words, self.epoch_seconds = 0, 0.0  # of this process, for speeds
+
+    @property
+    def total_steps(self) -> int:
+        """Optimizer steps of the whole run: those done, perhaps by another number of processes, and those to do."""
+        state = self.state
+        left = [number - (state.batches_done if epoch == state.epoch else 0)
+                for epoch, number in enumerate(self.num_batches) if epoch >= state.epoch]  # fmt: skip
+        return state.step + sum(math.ceil(number / self.step_size) for number in left)
 
     def report_batches(self) -> None:
         """Log the padding of the training data in the epoch that comes, and of the validation data."""
@@ -108,75 +150,111 @@ class _Run:
 
     # -- one epoch --------------------------------------------------------------------------------------------------
 
-    def train_epoch(self, interrupted: threading.Event) -> None:
+    def train_epoch(self, interrupted: Interrupts) -> None:
         """The optimizer steps of the epoch that are still to do."""
-        trainer, state = self.trainer, self.state
+        trainer, state, data = self.trainer, self.state, self.data
         self.learner.model.train()
         self.epoch_words, began = 0, time.monotonic()
         title = f"epoch {state.epoch + 1}/{trainer.num_epochs}"
         best = state.best_scores.get(trainer.validation_metric[1:])
         if best is not None:
             title += f" (best {trainer.validation_metric[1:]} {best:.4f})"
-        steps_done = math.ceil(state.batches_done / trainer.num_gradient_accumulation_steps)  # of this epoch
-        left = self.steps_of_epochs[state.epoch] - steps_done
+        left = math.ceil((self.num_batches[state.epoch] - state.batches_done) / self.step_size)
         with (
             self.step_log.open("a", buffering=1, encoding="utf-8") as log,  # line by line
-            ProgressLine(title, left, plain=self.plain_progress) as advance,
+            self._progress(title, left) as advance,
         ):
-            for batches in self._batch_groups():
+            for group in self._groups():
                 before = state.batches_done
-                self._log_step(log, *self._step(batches))
-                words = sum(feature.num_words for batch in batches for feature in batch.features)
+                self._step(group, log)
+                words = sum(data.features[index].num_words for rows in group for index in rows)
                 self.epoch_words += words
-                advance(words, state.loss_sum / state.batches_done)
-                if interrupted.is_set():
-                    self._stop()
-                if trainer.checkpointer.is_due(before, state.batches_done):
+                advance(words, self._mean_loss())
+                if self.agreed(interrupted, trainer.checkpointer.is_due(before, state.batches_done)):
                     self.save()
         self.epoch_seconds = time.monotonic() - began
 
-    def _batch_groups(self) -> Iterator[list[Batch]]:
-        """The rest of the epoch's batches, grouped by optimizer step. The order depends on seed and epoch alone."""
+    def _groups(self) -> Iterator[list[list[int]]]:
+        """The rest of the epoch's batches, as lists of windows, grouped by optimizer step.
+
+        They depend on seed and epoch alone: the processes share out each group.
+        """
         order = self.data.loader.order(self.data.features, seed=self.seed, epoch=self.state.epoch)
-        size = self.trainer.num_gradient_accumulation_steps
-        for start in range(self.state.batches_done, len(order), size):
-            yield [
-                collate([self.data.features[i] for i in rows], pad_id=self.data.pad_id, labels=self.data.labels)
-                for rows in order[start : start + size]
-            ]
+        for start in range(self.state.batches_done, len(order), self.step_size):
+            yield order[start : start + self.step_size]
 
-    def _step(self, batches: list[Batch]) -> tuple[float, float]:
-        """One optimizer step. Gives the mean of the batches' losses, and the learning rate it used."""
-        total, lr = self.learner.step(batches)
-        self.state.step += 1
-        self.state.batches_done += len(batches)
-        self.state.loss_sum += total
-        return total / len(batches), lr
+    def _step(self, group: list[list[int]], log: TextIO) -> None:
+        """One optimizer step, logged."""
+        data, state = self.data, self.state
+        batches = [
+            (collate([data.features[index] for index in rows], pad_id=data.pad_id, labels=data.labels), counts)
+            for rows, counts in self.processes.share(group)
+        ]
+        step = self.learner.step(batches, len(group))
+        if step.fault is not None:
+            self._note_fault(step, group)
+        state.step += 1
+        state.batches_done += len(group)
+        values = {"loss": step.loss_sum / len(group), "lr": step.lr}
+        line: dict[str, Any] = {"epoch": state.epoch, "step": state.step, **values}
+        if step.fault is not None:
+            line = {**line, "loss": None, "skipped": step.fault}
+        else:
+            state.skipped_in_a_row = 0
+            state.loss_sum += step.loss_sum
+        log.write(json.dumps(line) + "\n")
+        self.callbacks.call("on_step", state.step, values)
 
-    def _log_step(self, log: TextIO, loss: float, lr: float) -> None:
-        values = {"loss": loss, "lr": lr}
-        log.write(json.dumps({"epoch": self.state.epoch, "step": self.state.step, **values}) + "\n")
-        self.callbacks.call("on_step", self.state.step, values)
-        if not math.isfinite(loss):
-            saved = checkpoints(self.run_dir)
-            last = f"the last checkpoint is {saved[-1]}" if saved else "there is no checkpoint yet"
-            raise TrainingError(
-                f"epoch {self.state.epoch + 1}, step {self.state.step}: the loss is {loss}; try a lower learning rate "
-                f"(now {lr:g}), trainer.grad_norm, or precision fp32; {last}"
-            )
+    def _note_fault(self, step: Step, group: list[list[int]]) -> None:
+        """Count a step whose loss or gradients were no numbers. Raises TrainingError when the run must stop."""
+        state = self.state
+        state.skipped_steps += 1
+        state.skipped_batches += len(group)
+        state.skipped_in_a_row += 1
+        skips = self.trainer.on_nan == "skip"
+        if skips and state.skipped_in_a_row < min(MOST_SKIPPED_IN_A_ROW, self._steps_of_epoch()):
+            return
+        again = f", the last of {state.skipped_in_a_row} such steps in a row" if skips else ""
+        skip = "" if skips else ', or trainer.on_nan "skip" to leave such steps out'
+        raise TrainingError(
+            f"epoch {state.epoch + 1}, step {state.step + 1}: {step.fault}{again}; try a lower learning rate "
+            f"(now {step.lr:g}), trainer.grad_norm, precision fp32{skip}; examples of this step: "
+            f"{example_names([self.data.features[index] for rows in group for index in rows])}; "
+            f"{last_checkpoint(self.run_dir)}"
+        )
+
+    def _mean_loss(self) -> float:
+        """Of the epoch's batches so far, without those of skipped steps."""
+        return self.state.loss_sum / max(self.state.batches_done - self.state.skipped_batches, 1)
+
+    def _steps_of_epoch(self) -> int:
+        return math.ceil(self.num_batches[self.state.epoch] / self.step_size)
+
+    def agreed(self, interrupted: Interrupts, is_due: bool = False) -> bool:
+        """Stop when any process is asked to. Gives whether a checkpoint is due, as rank 0 sees it."""
+        orphaned = signal.SIGTERM if self.processes.is_orphan else 0
+        said = self.processes.exchange([interrupted.signum or orphaned, is_due])
+        asked = max(int(signum) for signum, _ in said)
+        if asked:
+            interrupted.note(asked)
+            self.stop(interrupted)
+        return bool(said[0][1])
 
     # -- between epochs ---------------------------------------------------------------------------------------------
 
-    def finish_epoch(self, interrupted: threading.Event) -> None:
+    def finish_epoch(self, interrupted: Interrupts) -> None:
         """Validate, keep the best weights, write metrics and a checkpoint, and decide whether to go on."""
         state = self.state
         scores = self._validate(interrupted)
         is_best = self._note_best(scores)
         if is_best:
-            save_weights(self.learner.weights_model, self.run_dir / "best.safetensors")
+            weights = whole_weights(self.learner.weights_model)
+            if self.processes.is_main:
+                write_weights(weights, self.run_dir / BEST_WEIGHTS_NAME)
         metrics = self._epoch_metrics(scores)
         self._report(metrics, scores, is_best)
-        write_json(self.run_dir / f"metrics_epoch_{state.epoch}.json", metrics)
+        if self.processes.is_main:
+            write_json(self.run_dir / f"metrics_epoch_{state.epoch}.json", metrics)
         self.callbacks.call("on_epoch", metrics)
         patience = self.trainer.patience
         state.finished = state.epoch + 1 == self.trainer.num_epochs
@@ -189,9 +267,10 @@ class _Run:
             state.finished = True
         state.last_metrics = metrics
         state.epoch, state.batches_done, state.loss_sum = state.epoch + 1, 0, 0.0
+        state.skipped_steps = state.skipped_batches = 0
         self.save()
 
-    def _validate(self, interrupted: threading.Event) -> dict[str, float]:
+    def _validate(self, interrupted: Interrupts) -> dict[str, float]:
         data = self.data
         if not data.validation_features:
             return {}
@@ -199,12 +278,12 @@ class _Run:
 
         runner = self._runner()
         total = len(runner.order(Sizes.of(data.validation_features)))
-        with ProgressLine("validation", total, plain=self.plain_progress) as advance:
+        rounds = math.ceil(total / self.processes.world_size)
+        with self._progress("validation", rounds) as advance:
 
             def after_batch(num_windows: int) -> None:
                 advance()
-                if interrupted.is_set():
-                    self._stop()
+                self.agreed(interrupted)
 
             runner.after_batch = after_batch
             return evaluate(runner, data.validation_examples, data.validation_features).scores
@@ -213,7 +292,13 @@ class _Run:
         """Runs the model on the validation data."""
         data, learner = self.data, self.learner
         return Runner(learner.forward, learner.weights_model.head, data.validation_batch_size, data.pad_id,
-                      learner.device, data.validation_max_tokens)  # fmt: skip
+                      learner.device, data.validation_max_tokens, processes=self.processes)  # fmt: skip
+
+    def _progress(self, title: str, total: int) -> AbstractContextManager[Callable[..., None]]:
+        """A progress line, which rank 0 alone shows."""
+        if not self.processes.is_main:
+            return nullcontext(lambda *values: None)
+        return ProgressLine(title, total, plain=self.plain_progress)
 
     def _note_best(self, scores: dict[str, float]) -> bool:
         """Whether this epoch is the best so far; without validation data the last one always is."""
@@ -224,7 +309,7 @@ class _Run:
             if new is None:
                 raise TrainingError(f"trainer.validation_metric: {metric[1:]!r} is not among the scores of this "
                                     f"validation: {', '.join(scores)}")  # fmt: skip
-            if best is not None and not sign * new > sign * best:
+            if best is not None and not math.isnan(best) and not sign * new > sign * best:
                 state.epochs_without_gain += 1
                 return False
         state.best_epoch, state.best_scores, state.epochs_without_gain = state.epoch, scores, 0
@@ -239,7 +324,8 @@ class _Run:
             "training_worker_0_memory_MB": peak_memory_mb(),
             "training_duration": str(timedelta(seconds=self._elapsed())),
             "epoch": state.epoch,
-            "training_loss": state.loss_sum / max(state.batches_done, 1),
+            "training_loss": self._mean_loss(),
+            **({"skipped_steps": state.skipped_steps} if self.trainer.on_nan == "skip" else {}),
             **{f"validation_{name}": value for name, value in scores.items()},
             **{f"best_validation_{name}": value for name, value in state.best_scores.items()},
         }
@@ -251,46 +337,31 @@ class _Run:
         speed = f"{self.epoch_words / max(self.epoch_seconds, 1e-9):,.0f} words/s" if self.epoch_words else "recovered"
         title = f"epoch {self.state.epoch + 1}/{self.trainer.num_epochs}"
         logger.info("%s: %s%s; %s", title, ", ".join(parts), mark, speed)
+        if self.state.skipped_steps:
+            logger.warning("%s: %d of %d steps skipped, for their loss or gradients were no numbers", title,
+                            self.state.skipped_steps, self._steps_of_epoch())  # fmt: skip
 
     # -- state ------------------------------------------------------------------------------------------------------
 
     def save(self) -> None:
         """Write a checkpoint."""
-        state = replace(self.state, seconds=self._elapsed())
-        self.trainer.checkpointer.save(self.run_dir, state, self.learner.model, self.learner.state_dict())
+        weights, training = whole_weights(self.learner.model), self.learner.state_dict()
+        random = self.processes.gather(random_states())
+        if random is not None:
+            state = replace(self.state, seconds=self._elapsed())
+            self.trainer.checkpointer.save(self.run_dir, state, weights, {**training, "random": random})
 
-    def recover(self) -> None:
-        """Take up the newest checkpoint, if there is one."""
-        clean_partial(self.run_dir)
-        found = checkpoints(self.run_dir)
-        if not found:
-            self._cut_step_log()
-            logger.info("no checkpoint in %s yet: starting from the beginning", self.run_dir)
-            return
-        self.state, training = load_checkpoint(found[-1], self.learner.model)
-        if self.state.num_windows != len(self.data.features):
-            raise TrainingError(
-                f"{self.run_dir}: the training data have changed since this run began: {self.state.num_windows} "
-                f"windows then, {len(self.data.features)} now; restore the data, or start a new run"
-            )
-        self.learner.load_state_dict(training)
-        restore_random_states(training["random"])
-        self._cut_step_log()
-        logger.info("going on from %s (epoch %d, step %d)", found[-1].name, self.state.epoch + 1, self.state.step)
-
-    def _cut_step_log(self) -> None:
-        """Drop the logged steps that came after the checkpoint: they will be made again."""
-        if not self.step_log.exists():
-            return
-        lines = self.step_log.read_text(encoding="utf-8").splitlines(keepends=True)
-        with replacing(self.step_log) as partial:
-            partial.write_text("".join(lines[: self.state.step]), encoding="utf-8")
-
-    def _stop(self) -> None:
+    def stop(self, interrupted: Interrupts) -> NoReturn:
+        """Save the state and raise Interrupted."""
         self.save()
+        self.processes.exchange([])  # the first process to end has the launcher end the others: not while one writes
+        where = f"in epoch {self.state.epoch + 1} after step {self.state.step}"
+        if self.state.finished:
+            where = "after the last epoch; what is left is the archive"
         raise Interrupted(
-            f"interrupted in epoch {self.state.epoch + 1} after step {self.state.step}; the state is saved in "
-            f"{self.run_dir}; go on with the same command and -r (in place of -f)"
+            f"interrupted {where}; the state is saved in {self.run_dir}; go on with the same command and -r "
+            "(in place of -f)",
+            128 + interrupted.signum,
         )
 
     def _elapsed(self) -> float:

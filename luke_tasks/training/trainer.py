@@ -16,6 +16,7 @@ from luke_tasks.registry import Check, Fraction, PositiveFloat, PositiveInt
 from luke_tasks.spec import Spec
 from luke_tasks.training.callbacks.callback import Callback
 from luke_tasks.training.checkpoint import Checkpointer
+from luke_tasks.training.distributed import Device
 from luke_tasks.training.optimization import LearningRateScheduler, Optimizer
 
 MetricName = Annotated[
@@ -25,7 +26,6 @@ MetricName = Annotated[
         '"+" (higher is better) or "-" (lower is better) and a metric\'s name, such as "+f1"',
     ),
 ]
-Device = Annotated[int, Check(lambda index: index >= -1, "-1 (the CPU) or the index of a GPU")]
 
 
 @dataclass
@@ -69,13 +69,20 @@ class Trainer:
         validation_metric: `+` or `-` and the name of the score that says which epoch is best.
         grad_norm: gradients are scaled down to this norm; None: not.
         grad_clipping: each gradient is cut to this absolute value; None: not.
-        num_gradient_accumulation_steps: batches for one optimizer step.
-        cuda_device: index of a GPU, -1 for the CPU; None: the first GPU if there is one.
+        num_gradient_accumulation_steps: batches for one optimizer step, in each process.
+        cuda_device: index of a GPU, -1 for the CPU; None: the first GPU if there is one, and under a launcher each
+            process's own.
         use_amp: AllenNLP's switch for mixed precision: the same as `precision: "fp16"`.
         precision: of the forward pass; weights stay in fp32.
         compile: run the model through `torch.compile`.
+        gradient_checkpointing: keep only what goes into each layer, and compute the rest again for the gradient: less
+            memory, about a third more time.
         learning_rate_scheduler: None: the learning rate stays.
         checkpointer, moving_average, callbacks: see there.
+        on_nan: when the loss or the gradients of a step are no finite numbers: stop (`raise`), or leave the weights as
+            they are and go on (`skip`); after 100 such steps in a row, or an epoch of nothing else, it stops, too.
+        auto_batch_size: before the first step, halve `data_loader.batch_size` (and `max_tokens`) until the largest
+            batch fits into memory, and double `num_gradient_accumulation_steps` as often: a step keeps its examples.
     """
 
     def __init__(
@@ -92,10 +99,13 @@ class Trainer:
         use_amp: bool = False,
         precision: Literal["fp32", "bf16", "fp16"] = "fp32",
         compile: bool = False,
+        gradient_checkpointing: bool = False,
         learning_rate_scheduler: LearningRateScheduler | None = None,
         checkpointer: Checkpointer | None = None,
         moving_average: MovingAverage | None = None,
         callbacks: list[Spec[Callback]] | None = None,
+        on_nan: Literal["raise", "skip"] = "raise",
+        auto_batch_size: bool = False,
     ) -> None:
         self.optimizer = optimizer
         self.num_epochs = num_epochs
@@ -107,10 +117,13 @@ class Trainer:
         self.cuda_device = cuda_device
         self.precision = "fp16" if use_amp else precision
         self.compile = compile
+        self.gradient_checkpointing = gradient_checkpointing
         self.learning_rate_scheduler = learning_rate_scheduler
         self.checkpointer = checkpointer or Checkpointer()
         self.moving_average = moving_average
         self.callbacks = callbacks or []
+        self.on_nan = on_nan
+        self.auto_batch_size = auto_batch_size
 
     @classmethod
     def config_faults(cls, values: dict[str, Any]) -> Iterator[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""A disk that is full, a permission that is lost, a directory that has gone: one clear error, nothing lost before it."""
+"""A disk that is full, a permission that is lost, a directory that has gone: one clear error; what was saved stays."""
 
 from __future__ import annotations
 
