@@ -225,11 +225,10 @@ def suggest(trial: optuna.trial.Trial, parameter: Parameter) -> Any:
     if coordinate.kind == "choice":
         return trial.suggest_categorical(parameter.name, coordinate.choices)
     if coordinate.kind == "int":
-        low, high, step = int(coordinate.low), int(coordinate.high), int(coordinate.step or 1)
-        return trial.suggest_int(parameter.name, low, high, step=step, log=coordinate.log)
-    return trial.suggest_float(
-        parameter.name, coordinate.low, coordinate.high, step=coordinate.step, log=coordinate.log
-    )
+        bounds = int(coordinate.low), int(coordinate.high)
+        return trial.suggest_int(parameter.name, *bounds, step=int(coordinate.step or 1), log=coordinate.log)
+    low, high = coordinate.low, coordinate.high
+    return trial.suggest_float(parameter.name, low, high, step=coordinate.step, log=coordinate.log)
 
 
 def _value_of(index: int) -> Callable[[FrozenTrial], float]:

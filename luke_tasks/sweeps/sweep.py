@@ -156,8 +156,10 @@ class Sweep:
             names = [parameter.name for parameter in self.checked.space.searched]
             progress = SweepProgress(self.checked.objectives[0], names, limits.trials, limits.workers,
                                      plain=self.options.plain)  # fmt: skip
-            search = Search(self.checked, study, limits, make_job=self.trial_job, launch=self.launch, num_epochs=self.num_epochs,
-                            progress=progress, keep=self.options.keep)  # fmt: skip
+            search = Search(
+                self.checked, study, limits, make_job=self.trial_job, num_epochs=self.num_epochs, launch=self.launch,
+                progress=progress, keep=self.options.keep,
+            )  # fmt: skip
             try:
                 search.run()
             finally:

@@ -261,8 +261,8 @@ class _Run:
         if patience is not None and state.epochs_without_gain >= patience and not state.finished:
             logger.info("no better %s for %d epochs: stopping", self.trainer.validation_metric[1:], patience)
             state.finished = True
-        stop_reason = None if state.finished else self.callbacks.stop_reason
-        if stop_reason is not None:
+        stop_reason = self.processes.broadcast(self.callbacks.stop_reason)  # only the first has callbacks
+        if stop_reason is not None and not state.finished:
             logger.info("stopping after epoch %d: %s", state.epoch + 1, stop_reason)
             state.finished = True
         state.last_metrics = metrics
