@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import logging
 from pathlib import Path
 
@@ -34,6 +35,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seeds", type=int, default=5, metavar="N", help="with --retrain: how many (default 5)")
     parser.add_argument("--keep", type=int, default=1, metavar="N", help="best trials of which weights and archive "
                         "stay (default 1); metrics and logs of all do")  # fmt: skip
+    parser.add_argument("--ray", nargs="?", const="", metavar="ADDRESS", help="run the trials on a Ray cluster, "
+                        "--workers at once: host:port, or nothing for this machine's, started if need be")  # fmt: skip
+    parser.add_argument("--wandb", action="store_true", help="search nothing here: write DIR/wandb_sweep.yaml, the "
+                        "same search for `wandb sweep`")  # fmt: skip
     parser.add_argument("--resume", action="store_true", help="only go on with the sweep in DIR, do not start one")
     parser.add_argument("--dry-run", action="store_true", help="check config and space, say what would be searched")
     parser.add_argument("--file-friendly-logging", action="store_true", help="plain lines instead of a live table")
@@ -46,7 +51,10 @@ def run(args: argparse.Namespace) -> int:
         value = getattr(args, flag)
         if value is not None and value < (0 if flag == "keep" else 1):
             raise LukeTasksError(f"--{flag}: expected a positive number, found {value:g}")
+    if args.ray is not None and args.wandb:
+        raise LukeTasksError("--wandb: only writes a file, so --ray has nothing to run; leave one of them out")
     with no_garbage_collection():
+        from luke_tasks.config import evaluate_jsonnet
         from luke_tasks.sweeps import results
         from luke_tasks.sweeps.sweep import Sweep, SweepOptions, check
         from luke_tasks.sweeps.trials import TrialProcess
@@ -61,7 +69,21 @@ def run(args: argparse.Namespace) -> int:
     if args.dry_run:
         logger.info("dry run: config and space go together; nothing is trained or written")
         return 0
-    result = sweep.run(lambda found: print(*results.report(found), sep="\n"))
+    if args.wandb:
+        from luke_tasks.sweeps.wandb_sweep import next_commands, write_wandb_sweep
+
+        changes = evaluate_jsonnet("--overrides", args.overrides.strip() or "{}", {})
+        print(next_commands(write_wandb_sweep(
+            args.config, checked, sweep.directory, overrides=changes, include_packages=args.include_package
+        )))  # fmt: skip
+        return 0
+    with contextlib.ExitStack() as stack:
+        if args.ray is not None:
+            from luke_tasks.sweeps.ray_tune import ray_trials
+
+            cluster = ray_trials(sweep.directory, workers=args.workers, address=args.ray or None)
+            sweep.launch = stack.enter_context(cluster)
+        result = sweep.run(lambda found: print(*results.report(found), sep="\n"))
     best = result.best()
     if best is None:
         raise TrainingError(f"{sweep.directory}: no trial is complete; see the errors above and trials/*.log in it")
