@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from luke_tasks.sweeps.records import Objective, SweepResult, TrialRecord
+from luke_tasks.sweeps.results import short_names
 
 _BLUE, _ORANGE, _GREY = "#4c86c6", "#e8843c", "#9a9a9a"
 _FIVE = ("#e8843c", "#4c86c6", "#3fa66b", "#b76bc9", "#c9a227")  # of the learning curves, best trial first
@@ -124,7 +125,7 @@ def importance(result: SweepResult) -> Iterator[Figure]:
         if shares:
             data = [{
                 "type": "bar", "orientation": "h", "x": [share for _, share in shares],
-                "y": [_text(short_name(name, result)) for name, _ in shares],
+                "y": [_text(labels(result).get(name, name)) for name, _ in shares],
                 "text": [f"{share:.2f}" for _, share in shares], "textposition": "outside",
                 "cliponaxis": False, "marker": {"color": _BLUE}, "hoverinfo": "skip",
             }]  # fmt: skip
@@ -228,7 +229,7 @@ def varied(result: SweepResult, trials: Sequence[TrialRecord]) -> list[Scale]:
         seen = dict.fromkeys(as_text(value) for value in (*(parameter.choices or ()), *values))
         if len({as_text(value) for value in values}) < 2:
             continue
-        label = short_name(parameter.name, result)
+        label = labels(result)[parameter.name]
         if not all(_number(value) for value in values):  # names, true and false, lists; missing in some trial
             scales.append(Scale(parameter.name, label, "category", tuple(seen)))
         else:
@@ -237,16 +238,10 @@ def varied(result: SweepResult, trials: Sequence[TrialRecord]) -> list[Scale]:
     return scales
 
 
-def short_name(name: str, result: SweepResult) -> str:
-    """A dotted path by its last keys, as many as tell it from the others; of several tied paths, the first."""
-    paths = {parameter.name.partition(",")[0] for parameter in result.parameters}
-    path = name.partition(",")[0]
-    keys = path.split(".")
-    for length in range(1, len(keys)):
-        ending = "." + ".".join(keys[-length:])
-        if sum(f".{other}".endswith(ending) for other in paths) <= 1:
-            return ending[1:]
-    return path
+def labels(result: SweepResult) -> dict[str, str]:
+    """The searched parameters' names, and how plots and tables show them: the ends of their paths."""
+    names = [parameter.name for parameter in result.parameters]
+    return dict(zip(names, short_names(names), strict=True))
 
 
 def as_text(value: Any) -> str:

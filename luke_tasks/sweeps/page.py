@@ -9,18 +9,17 @@ from __future__ import annotations
 
 import itertools
 import json
-import math
 from collections.abc import Iterable, Iterator
-from datetime import timedelta
 from html import escape
 from pathlib import Path
 from typing import Any
 
 from luke_tasks.errors import LukeTasksError
 from luke_tasks.files import replacing
-from luke_tasks.sweeps.figures import Figure, all_figures, as_text, short_name
+from luke_tasks.sweeps.figures import Figure, all_figures, as_text, labels
 from luke_tasks.sweeps.page_style import SCRIPT, STYLE
 from luke_tasks.sweeps.records import ParameterRange, SweepResult, TrialRecord
+from luke_tasks.sweeps.results import duration, number
 
 # 'unsafe-eval': plotly's parallel coordinates make their WebGL code with `new Function`. Nothing may be fetched.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline' 'unsafe-eval'; img-src data: blob:"
@@ -72,10 +71,10 @@ def _summary(result: SweepResult) -> str:
     states = [trial.state for trial in result.trials]
     counts = [f"{states.count(state)} {state}" for state in ("complete", "pruned", "failed", "running")
               if state in states]  # fmt: skip
-    hours = timedelta(seconds=round(sum(trial.seconds for trial in result.trials)))
-    number = f"{len(states)} trial{'' if len(states) == 1 else 's'}"
+    hours = duration(sum(trial.seconds for trial in result.trials))
+    many = f"{len(states)} trial{'' if len(states) == 1 else 's'}"
     goals = ", ".join(f"{objective.name} ({objective.goal})" for objective in result.objectives)
-    return f"{number}{': ' if counts else ''}{', '.join(counts)}; {hours} of training. Searched for: {goals}."
+    return f"{many}{': ' if counts else ''}{', '.join(counts)}; {hours} of training. Searched for: {goals}."
 
 
 def _best(result: SweepResult) -> str:
@@ -88,7 +87,7 @@ def _best(result: SweepResult) -> str:
         words = "are beaten by no other in all objectives" if several else "are equally good"
         intro = f"<p>{len(front)} trials {words}.</p>"
     header = ["trial", *(objective.name for objective in result.objectives), *_parameter_names(result, front)]
-    rows = [[str(trial.number), *map(_figure, trial.values),
+    rows = [[str(trial.number), *map(number, trial.values),
              *(_setting(trial, name) for name in _parameter_names(result, front))] for trial in front]  # fmt: skip
     if len(front) > 1:
         return intro + _table(header, rows)
@@ -104,7 +103,7 @@ def _retrained(result: SweepResult) -> str:
     summary = retrained.summary()
     ordered = sorted(summary, key=lambda metric: (metric not in names, not metric.startswith("test_"), metric))
     rows = [
-        [metric, f"{_figure(mean)} ± {deviation:.2g}", *(_figure(run.get(metric)) for run in retrained.metrics)]
+        [metric, f"{number(mean)} ± {deviation:.2g}", *(number(run[metric]) for run in retrained.metrics)]
         for metric in ordered
         for mean, deviation in [summary[metric]]
     ]
@@ -146,12 +145,12 @@ def _trials(result: SweepResult) -> str:
         header.append("error")
     rows = []
     for rank, trial in enumerate(ranked, start=1):
-        values = [_figure(value) for value in trial.values] or [""] * len(result.objectives)
-        time = str(timedelta(seconds=round(trial.seconds)))
-        row = [str(rank), str(trial.number), trial.state, *values, time, str(len(trial.epochs)),
+        values = [number(value) for value in trial.values] or [""] * len(result.objectives)
+        row = [str(rank), str(trial.number), trial.state, *values, duration(trial.seconds), str(len(trial.epochs)),
                *(_setting(trial, name) for name in names)]  # fmt: skip
         rows.append(row + ([trial.error or ""] if "error" in header else []))
-    return _table([short_name(name, result) if name in names else name for name in header], rows)
+    shown = labels(result)
+    return _table([shown.get(name, name) for name in header], rows)
 
 
 def _space(result: SweepResult) -> str:
@@ -164,7 +163,7 @@ def _space(result: SweepResult) -> str:
 def _range(parameter: ParameterRange) -> str:
     if parameter.choices is not None:
         return ", ".join(as_text(choice) for choice in parameter.choices)
-    low, high = _figure(parameter.low), _figure(parameter.high)
+    low, high = number(parameter.low), number(parameter.high)
     return f"{low} to {high}{', on a logarithmic scale' if parameter.log else ''}"
 
 
@@ -179,21 +178,7 @@ def _parameter_names(result: SweepResult, trials: Iterable[TrialRecord]) -> list
 
 
 def _setting(trial: TrialRecord, name: str) -> str:
-    if name not in trial.parameters:
-        return ""
-    value = trial.parameters[name]
-    return _figure(value) if isinstance(value, float) else as_text(value)
-
-
-def _figure(value: Any) -> str:
-    """A number with the digits that matter: scores have four decimals, learning rates three figures, seconds one."""
-    if not isinstance(value, (int, float)) or isinstance(value, bool):
-        return "" if value is None else str(value)
-    if isinstance(value, int) or not math.isfinite(value):
-        return str(value)
-    if value == 0 or 0.01 <= abs(value) < 10:
-        return f"{value:.4f}"
-    return f"{value:.1f}" if 10 <= abs(value) < 1e6 else f"{value:.3g}"
+    return number(trial.parameters[name]) if name in trial.parameters else ""
 
 
 def _section(title: str, content: str) -> str:

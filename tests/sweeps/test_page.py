@@ -142,7 +142,7 @@ def test_several_objectives() -> None:
                    objectives=(F1, DURATION), importance_note="too few trials")  # fmt: skip
     shown = parsed(sweep)
     assert "2 trials are beaten by no other in all objectives." in shown.text and "too few trials" in shown.text
-    assert [row[:3] for row in shown.tables[0][1:]] == [["1", "0.9000", "90.0"], ["0", "0.8000", "60.0"]]
+    assert [row[:3] for row in shown.tables[0][1:]] == [["1", "0.9000", "90.0000"], ["0", "0.8000", "60.0000"]]
     figures = {figure.title: figure for figure in all_figures(sweep)}
     other, front = figures["Pareto front: f1 and duration"].data
     assert (other["x"], other["y"]) == ([0.7], [70.0])
