@@ -16,7 +16,6 @@ import os
 import platform
 import queue
 import shutil
-import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -93,7 +92,6 @@ class TrialActor(tune.Trainable):
             self.refusal = (f"{platform.node()}: {config['folder']}: {error.strerror}; all machines must share the "
                             "folder that the sweep is started in")  # fmt: skip
             return
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # Ray blocks it, and a child would inherit that
         if not _word(self.job):
             # Ray has set this actor's threads and GPUs; those the job would have had are shares of one machine.
             self.running = TrialProcess(replace(self.job, environment={}))
