@@ -86,6 +86,12 @@ class ExportError(LukeTasksError):
     exit_status = 1
 
 
+class PredictionError(LukeTasksError):
+    """Prediction over many files cannot go on: the work failed, not the request."""
+
+    exit_status = 1
+
+
 class Interrupted(LukeTasksError):
     """A signal stopped the run, SIGINT or SIGTERM; what it has done so far is saved.
 

@@ -1,9 +1,10 @@
-"""Predict on raw text, JSON lines, or a file of the dataset's format; one JSON object a line."""
+"""Predict on raw text, JSON lines, or files of the dataset's format; one JSON object a line."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import logging
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -14,39 +15,62 @@ from luke_tasks.commands._arguments import (
     add_archive_arguments,
     add_batch_arguments,
     check_batch_arguments,
-    check_input_file,
     check_output_files,
 )
 from luke_tasks.commands._logging import log_to_terminal
 from luke_tasks.commands._start import load_model
-from luke_tasks.errors import DataError, LukeTasksError
+from luke_tasks.errors import LukeTasksError
 from luke_tasks.files import replacing
 
 if TYPE_CHECKING:
     from luke_tasks.readers.reader import Reader
 
-
+logger = logging.getLogger(__name__)
 _OF_A_FILE = 512  # inputs of a file that are read before the first of them is answered
+_BULK_FLAGS = ("shard_size", "retries", "ray", "ray_address", "workers", "cpus_per_worker")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """AllenNLP's flags."""
+    """AllenNLP's flags, and those of bulk prediction."""
     add_archive_arguments(parser)
-    parser.add_argument("input_file", help='lines of text or of JSON, e.g. {"text": "..."}; - is standard input')
+    parser.add_argument("input_file", nargs="+",
+                        help='lines of text or of JSON, e.g. {"text": "..."}; - is standard input; several files, '
+                             "folders and patterns may be given")  # fmt: skip
     parser.add_argument("--use-dataset-reader", action="store_true", help="the input is in the dataset's own format")
     parser.add_argument("--output-file", metavar="FILE", help="write here instead of standard output")
     add_batch_arguments(parser, "windows run at once (default 32); 1 answers each line as it comes")
     parser.add_argument("--silent", action="store_true", help="print nothing on standard output")
+    bulk = parser.add_argument_group(
+        "bulk prediction", "One output a shard (a file, or a part of a long one); run again, it goes on where it ended."
+    )
+    bulk.add_argument("--output-dir", metavar="DIR", help="write DIR/NAME.jsonl for each input file")
+    bulk.add_argument("--shard-size", type=int, metavar="N", help="lines of a shard (default 10000)")
+    bulk.add_argument("--retries", type=int, metavar="N",
+                      help="how often a shard is tried again when its worker died (default 2)")  # fmt: skip
+    bulk.add_argument("--ray", action="store_true", default=None,
+                      help="share the work out with Ray (pip install 'luke-tasks[ray]')")  # fmt: skip
+    bulk.add_argument("--ray-address", metavar="ADDRESS",
+                      help="the Ray cluster, as auto or ray://HEAD:10001; ARCHIVE, inputs and DIR must have the same "
+                           "paths on all its nodes (default: RAY_ADDRESS, or else this machine alone)")  # fmt: skip
+    bulk.add_argument("--workers", type=int, metavar="N",
+                      help="processes with a model (default: one a GPU, or one a CPU where there is none)")  # fmt: skip
+    bulk.add_argument("--cpus-per-worker", type=int, metavar="N", help="CPUs, and threads, of each (default 1)")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Load, predict, print line by line."""
+    """Load, predict, print line by line; or into a folder, shard by shard."""
     log_to_terminal()
     check_batch_arguments(args)
     check_output_files([args.output_file])
-    if args.input_file != "-":
-        check_input_file(args.input_file, "a file of lines, or - for standard input")
-    if args.input_file == "-" and args.use_dataset_reader:
+    if args.output_dir is not None:
+        return _run_bulk(args)
+    for flag in _BULK_FLAGS:
+        if getattr(args, flag) is not None:
+            raise LukeTasksError(
+                f"--{flag.replace('_', '-')} goes with --output-dir, where the predictions are written"
+            )
+    files = _input_files(args.input_file)
+    if "-" in files and args.use_dataset_reader:
         raise LukeTasksError("--use-dataset-reader reads a file, not standard input")
     trained = load_model(args)
     from luke_tasks.predictor import Predictor
@@ -56,37 +80,68 @@ def run(args: argparse.Namespace) -> int:
         precision=args.precision,
     )  # fmt: skip
     reader = predictor.reader
-    examples = reader.read(args.input_file) if args.use_dataset_reader else _parse_lines(reader, args.input_file)
     with ExitStack() as stack:
         out = None
         if args.output_file:
             out = stack.enter_context(
                 stack.enter_context(replacing(Path(args.output_file))).open("w", encoding="utf-8")
             )
-        # A file is there as a whole: the more of it is sorted by length, the less is padding. A stream's lines are
-        # answered as soon as they make a batch.
-        is_whole = args.batch_size != 1 and Path(args.input_file).is_file()
-        at_once = max(_OF_A_FILE, args.batch_size or 0) if is_whole else None
-        for _, prediction in predictor.predict_examples(examples, at_once=at_once):
-            line = json.dumps(prediction.to_json(), ensure_ascii=False)
-            if out is not None:
-                out.write(line + "\n")
-            elif not args.silent:
-                print(line, flush=True)
-    reader.report_dropped(args.input_file)
+        for name in files:
+            examples = reader.read(name) if args.use_dataset_reader else _parse_file(reader, name)
+            # A file is there as a whole: the more of it is sorted by length, the less is padding. A stream's lines are
+            # answered as soon as they make a batch.
+            is_whole = args.batch_size != 1 and Path(name).is_file()
+            at_once = max(_OF_A_FILE, args.batch_size or 0) if is_whole else None
+            for _, prediction in predictor.predict_examples(examples, at_once=at_once):
+                line = json.dumps(prediction.to_json(), ensure_ascii=False)
+                if out is not None:
+                    out.write(line + "\n")
+                elif not args.silent:
+                    print(line, flush=True)
+            reader.report_dropped(name)
     return 0
 
 
-def _parse_lines(reader: Reader, input_file: str) -> Iterator[Any]:
-    """An example for each line that is not blank. Lines are UTF-8 whatever the terminal's own encoding is."""
-    name = "standard input" if input_file == "-" else input_file
+def _input_files(names: list[str]) -> list[str]:
+    from luke_tasks.bulk.shards import find_files
+
+    expected = "a file of lines, or - for standard input"
+    return [file for name in names for file in
+            ([name] if name == "-" else [found.name for found in find_files([name], expected)])]  # fmt: skip
+
+
+def _parse_file(reader: Reader, name: str) -> Iterator[Any]:
+    """An example for each line that is not blank."""
+    from luke_tasks.readers.raw_lines import parse_lines
+
     with ExitStack() as stack:
-        lines = sys.stdin.buffer if input_file == "-" else stack.enter_context(open(input_file, "rb"))
-        for number, line in enumerate(lines, start=1):
-            try:
-                text = line.decode("utf-8").removeprefix("\ufeff" if number == 1 else "")
-            except UnicodeDecodeError as error:
-                shown = f"byte 0x{line[error.start]:02x}"
-                raise DataError(f"{name}:{number}: {shown} is not UTF-8; save the text as UTF-8") from None
-            if text.strip():
-                yield reader.parse_line(text, f"{name}:{number}")
+        lines = sys.stdin.buffer if name == "-" else stack.enter_context(open(name, "rb"))
+        yield from parse_lines(reader, lines, "standard input" if name == "-" else name)
+
+
+def _run_bulk(args: argparse.Namespace) -> int:
+    """Exit status 1 when a shard failed."""
+    if "-" in args.input_file:
+        raise LukeTasksError("standard input cannot be cut into shards; --output-dir goes with files")
+    if args.output_file is not None:
+        raise LukeTasksError("--output-file and --output-dir: give one of them")
+    with_ray = args.ray or args.ray_address is not None
+    for flag in ("workers", "cpus_per_worker"):
+        value = getattr(args, flag)
+        if value is not None and not with_ray:
+            raise LukeTasksError(f"--{flag.replace('_', '-')} goes with --ray")
+    from luke_tasks.bulk import RayOptions, predict_files
+
+    optional = {"lines_per_shard": args.shard_size, "retries": args.retries}
+    summary = predict_files(
+        args.archive, args.input_file, args.output_dir, overrides=args.overrides,
+        include_packages=args.include_package, weights_file=args.weights_file, batch_size=args.batch_size,
+        max_tokens=args.max_tokens, cuda_device=args.cuda_device, precision=args.precision,
+        use_dataset_reader=args.use_dataset_reader,
+        ray=RayOptions(args.ray_address, args.workers, args.cpus_per_worker or 1) if with_ray else None,
+        **{name: value for name, value in optional.items() if value is not None},
+    )  # fmt: skip
+    logger.info("%s", summary)
+    for shard, error in summary.failed.items():
+        logger.error("%s: failed: %s", shard, error)
+    return 1 if summary.failed else 0
