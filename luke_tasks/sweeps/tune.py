@@ -21,7 +21,7 @@ from typing import Any
 
 from luke_tasks.config import load_config
 from luke_tasks.errors import ConfigError, Fault, describe
-from luke_tasks.experiment_config import check_config
+from luke_tasks.experiment_config import CheckedConfig, check_config
 from luke_tasks.schema import nearest
 from luke_tasks.sweeps.check import CheckedSpace, metric_faults
 from luke_tasks.sweeps.distributions import Coordinate
@@ -34,7 +34,6 @@ from luke_tasks.sweeps.trials import Job, TrialProcess, answer_file
 _ATTRIBUTES = {"int": ("low", "high", "step", "log"), "float": ("low", "high", "step", "log"),
                "categorical": ("choices",)}  # fmt: skip
 _NEEDED = {"int": ("low", "high"), "float": ("low", "high"), "categorical": ("choices",)}
-DEFAULT_STORAGE = "sqlite:///allennlp_optuna.db"
 
 
 @dataclass(frozen=True)
@@ -147,28 +146,33 @@ def check_tune(
         ConfigError: with every fault.
     """
     first = {variable.name: variable.ends()[0][1] for variable in variables}
-    faults: list[Fault] = []
-    checked = values = None
+    values, checked, base = _checked(config, first, include_packages)
+    faults = list(base)  # each shows its key and value
     for variable in variables:
-        for key, value in variable.ends():
-            with _environment({**first, variable.name: value}):
-                try:
-                    loaded = load_config(config)
-                    found = check_config(loaded.values, loaded.faults, include_packages, for_training=True)
-                    if checked is None:
-                        checked, values = found, loaded.values
-                except ConfigError as error:
-                    shown = f"{variable.name}.{key}: {describe(value)}"
-                    faults += [Fault(shown, str(fault)) for fault in error.faults
-                               if not any(fault.path and known.message == str(fault) for known in faults)]  # fmt: skip
-    if checked is not None and values is not None:
+        for key, value in variable.ends()[1:]:
+            found = _checked(config, {**first, variable.name: value}, include_packages)[2]
+            faults += [Fault(f"{variable.name}.{key}", f"{describe(value)}: {fault}") for fault in found
+                       if fault not in base]  # fmt: skip
+    if checked is not None:
         faults += metric_faults([objective], checked.resolved)
-    if faults or checked is None or values is None:
+    if faults or checked is None:
         raise ConfigError(faults)
     parameters: Any = tuple(variables)
     content = {variable.name: list(variable.coordinate.choices) or [variable.coordinate.low, variable.coordinate.high]
                for variable in variables}  # fmt: skip
     return CheckedSpace(Space(None, "bayes", (objective,), parameters, values=content), values, checked, [objective])
+
+
+def _checked(
+    config: Path, variables: dict[str, Any], include_packages: Sequence[str]
+) -> tuple[dict[str, Any], CheckedConfig | None, Sequence[Fault]]:
+    """The config's values with these variables, checked, and its faults."""
+    with _environment(variables):
+        try:
+            loaded = load_config(config)
+            return loaded.values, check_config(loaded.values, loaded.faults, include_packages, for_training=True), ()
+        except ConfigError as error:
+            return {}, None, error.faults
 
 
 class Tune(Sweep):
