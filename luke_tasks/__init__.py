@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from luke_tasks.predictor import Predictor, load
+    from luke_tasks.sweeps.sweep import sweep
 
 __version__ = "0.1.0"
-__all__ = ["Predictor", "__version__", "load"]
+__all__ = ["Predictor", "__version__", "load", "sweep"]
 
 
 def __getattr__(name: str) -> Any:
@@ -17,4 +18,8 @@ def __getattr__(name: str) -> Any:
         from luke_tasks import predictor
 
         return getattr(predictor, name)
+    if name == "sweep":
+        from luke_tasks.sweeps.sweep import sweep
+
+        return sweep
     raise AttributeError(f"module 'luke_tasks' has no attribute {name!r}")

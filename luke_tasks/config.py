@@ -42,7 +42,7 @@ def load_config(path: str | Path, overrides: str = "", *, allow_imports: Iterabl
 
     Args:
         overrides: JSON or Jsonnet, an object with nested or dotted keys (`{"trainer.optimizer.lr": 1e-5}`); numbers
-            in a dotted key are list indices.
+            in a dotted key are list indices; a key may name several, with commas between.
         allow_imports: folders that the file may import from, besides those of `jsonnet.import_folders`.
     Raises:
         ConfigError: the file cannot be read, or it or `overrides` is no valid Jsonnet, or not an object.
@@ -67,7 +67,14 @@ def apply_overrides(values: dict[str, Any], overrides: str) -> dict[str, Any]:
     """Lay `overrides` (JSON or Jsonnet) over plain values. Raises ConfigError when they are no valid object."""
     unset: dict[str, str] = {}
     changes = evaluate_jsonnet(_OVERRIDES, overrides, unset, _override_folders())
-    faults = _unset_faults(changes, unset)
+    return merge_overrides(values, changes, _unset_faults(changes, unset))
+
+
+def merge_overrides(
+    values: dict[str, Any], changes: dict[str, Any], known_faults: Sequence[Fault] = ()
+) -> dict[str, Any]:
+    """The same for overrides that are plain values already. Raises ConfigError, `known_faults` coming first."""
+    faults = list(known_faults)
     result = _with_overrides(values, changes, faults)
     if faults:
         raise ConfigError(faults)
@@ -223,9 +230,16 @@ def _traced(message: str) -> str | None:
 def _with_overrides(values: dict[str, Any], overrides: dict[str, Any], faults: list[Fault]) -> dict[str, Any]:
     """`values` with `overrides` laid over: objects are merged, anything else replaces what was there."""
     result = dict(values)
-    for key, value in overrides.items():
-        _override(result, key.split("."), value, "", faults)
+    for path, value in _each_path(overrides):
+        _override(result, path, value, "", faults)
     return result
+
+
+def _each_path(overrides: dict[str, Any]) -> Iterator[tuple[list[str], Any]]:
+    """The paths that an object of overrides sets; a key may name several, with commas between."""
+    for keys, value in overrides.items():
+        for key in keys.split(","):
+            yield key.strip().split("."), value
 
 
 def _override(target: Any, keys: list[str], value: Any, path: str, faults: list[Fault]) -> None:
@@ -247,8 +261,8 @@ def _override(target: Any, keys: list[str], value: Any, path: str, faults: list[
     if rest:
         _override(new, rest, value, here, faults)
     elif isinstance(value, dict) and isinstance(old, dict):
-        for inner, inner_value in value.items():
-            _override(new, inner.split("."), inner_value, here, faults)
+        for inner, inner_value in _each_path(value):
+            _override(new, inner, inner_value, here, faults)
     else:
         new = value
     target[index] = new

@@ -271,3 +271,11 @@ def test_overrides_of_plain_values_leave_them_alone() -> None:
         apply_overrides(values, json.dumps({"a.1": 2}))
     with pytest.raises(ConfigError, match=r"^a: environment variable LT_A is not set \(asked for at --overrides:1:5\)"):
         apply_overrides(values, '{a: std.extVar("LT_A")}')
+
+
+def test_an_override_of_several_keys() -> None:
+    """With commas between them, as in the space of a sweep; at any depth."""
+    values = {"random_seed": 1, "trainer": {"lr": 1, "optimizer": {"eps": 1}}}
+    assert apply_overrides(values, '{"random_seed, numpy_seed,trainer.seed": 7, trainer: {"lr,optimizer.eps": 2}}') == {
+        "random_seed": 7, "numpy_seed": 7, "trainer": {"lr": 2, "optimizer": {"eps": 2}, "seed": 7}
+    }  # fmt: skip

@@ -269,6 +269,10 @@ class _Run:
         if patience is not None and state.epochs_without_gain >= patience and not state.finished:
             logger.info("no better %s for %d epochs: stopping", self.trainer.validation_metric[1:], patience)
             state.finished = True
+        stop_reason = self.processes.broadcast(self.callbacks.stop_reason)  # only the first has callbacks
+        if stop_reason is not None and not state.finished:
+            logger.info("stopping after epoch %d: %s", state.epoch + 1, stop_reason)
+            state.finished = True
         state.last_metrics = metrics
         state.epoch, state.batches_done, state.loss_sum = state.epoch + 1, 0, 0.0
         state.skipped_steps = state.skipped_batches = 0

@@ -27,6 +27,10 @@ class Callback(Registrable):
 
     time_limit_seconds: ClassVar[float] = 120.0  # of a call; wandb's own patience with its server is 90
 
+    # Looked at after `on_epoch`: why training is to end with this epoch, in a few words; None: it goes on. The run ends
+    # as after its last epoch then, with metrics and archive.
+    stop_reason: str | None = None
+
     def on_start(self, run_dir: Path, config: dict[str, Any]) -> None:
         """Training is about to begin, or to go on."""
 
@@ -57,6 +61,11 @@ class Callbacks:
             if watched.run("its constructor", watched.make):
                 self._active.append(watched)
 
+    @property
+    def stop_reason(self) -> str | None:
+        """The first reason that a callback has to end training with this epoch."""
+        return next(filter(None, (one.stop_reason for one in self._active)), None)
+
     def call(self, method: str, *args: Any) -> None:
         """Call `method` of every callback that has not failed before."""
         self._active = [one for one in self._active if one.run(method, one.bound(method, *args))]
@@ -81,6 +90,11 @@ class _Watched:
         self._calls: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()  # None: no more
         self._answers: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
         threading.Thread(target=self._work, name=self._type.__name__, daemon=True).start()
+
+    @property
+    def stop_reason(self) -> str | None:
+        """The callback's own."""
+        return self._callback.stop_reason if self._callback is not None else None
 
     def make(self) -> None:
         """Call the constructor."""

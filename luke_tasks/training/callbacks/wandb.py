@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from luke_tasks.training.callbacks.callback import Callback
 
 @Callback.register("wandb")
 class WandbCallback(Callback):
-    """Logs to `wandb`. A recovered run goes on in the same wandb run.
+    """Logs to `wandb`. A recovered run goes on in the same wandb run; a run of a sweep's agent is the agent's.
 
     Args:
         project, entity, name, group, tags: as `wandb.init`'s.
@@ -41,6 +42,10 @@ class WandbCallback(Callback):
     def on_start(self, run_dir: Path, config: dict[str, Any]) -> None:
         import wandb
 
+        if os.environ.get("WANDB_SWEEP_ID"):  # a run of an agent: W&B has given it its id, project and entity
+            own = {key: value for key, value in self.options.items() if key not in ("project", "entity")}
+            self.run = wandb.init(dir=run_dir, config=config, **own)
+            return
         id_file = run_dir / "wandb_run_id.txt"
         if not id_file.exists():
             id_file.write_text(secrets.token_hex(4), encoding="utf-8")

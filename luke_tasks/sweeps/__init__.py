@@ -1,0 +1,1 @@
+"""Sweeps: from a search space to a retrained best model. `luke_tasks.sweep` is the function, `sweep` the command."""
