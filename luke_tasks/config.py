@@ -51,7 +51,7 @@ def load_config(path: str | Path, overrides: str = "", *, allow_imports: Iterabl
     read: list[dict[str, Any]] = []
     faults: list[Fault] = []
     folders = jsonnet.import_folders(Path(path), allow_imports)
-    programs = ((str(path), _read_text(Path(path)), folders), (_OVERRIDES, overrides.strip(), _override_folders()))
+    programs = ((str(path), read_text(Path(path)), folders), (_OVERRIDES, overrides.strip(), _override_folders()))
     for name, text, allowed in programs:
         try:
             read.append(evaluate_jsonnet(name, text, unset, allowed) if text or name != _OVERRIDES else {})
@@ -91,7 +91,7 @@ def is_unset(value: Any) -> bool:
     return isinstance(value, str) and _UNSET_MARKER.search(value) is not None
 
 
-def _read_text(path: Path) -> str:
+def read_text(path: Path) -> str:
     if path.is_dir():
         raise ConfigError([Fault(str(path), "is a directory; expected a Jsonnet or JSON file")])
     try:

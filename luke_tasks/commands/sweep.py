@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
     if args.wandb:
         from luke_tasks.sweeps.wandb_sweep import next_commands, write_wandb_sweep
 
-        changes = evaluate_jsonnet("--overrides", args.overrides.strip() or "{}", {})
+        changes = evaluate_jsonnet("--overrides", args.overrides.strip() or "{}", {}, [Path.cwd().resolve()])
         print(next_commands(write_wandb_sweep(
             args.config, checked, sweep.directory, overrides=changes, include_packages=args.include_package
         )))  # fmt: skip

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from luke_tasks.config import _read_text, _unset_faults, evaluate_jsonnet
+from luke_tasks.config import load_config, read_text
 from luke_tasks.errors import ConfigError, Fault, describe
 from luke_tasks.schema import nearest
 from luke_tasks.sweeps.distributions import CHECKS, Parameter
@@ -95,12 +95,10 @@ def read_space(source: str | Path | dict[str, Any]) -> Space:
         return parse_space(source)
     path = Path(source)
     if path.suffix not in (".yaml", ".yml"):
-        unset: dict[str, str] = {}
-        values = evaluate_jsonnet(str(path), _read_text(path), unset)
-        faults = _unset_faults(values, unset)
-        if faults:
-            raise ConfigError(faults)
-        return parse_space(values)
+        loaded = load_config(path)
+        if loaded.faults:
+            raise ConfigError(loaded.faults)
+        return parse_space(loaded.values)
     return parse_space(_read_yaml(path))
 
 
@@ -108,7 +106,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     import yaml  # type: ignore[import-untyped,unused-ignore]
 
     try:
-        values = yaml.safe_load(_read_text(path))
+        values = yaml.safe_load(read_text(path))
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark is not None else str(path)
