@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import sys
@@ -42,7 +43,7 @@ def log_warnings() -> None:
 
 def log_to_file(run_dir: Path) -> None:
     """Also into `run_dir/out.log`, appended to: what was kept so far, and what comes."""
-    handler = logging.FileHandler(run_dir / "out.log", encoding="utf-8")
+    handler = _LogFile(run_dir / "out.log", encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root = logging.getLogger()
     for keeper in [keeper for keeper in root.handlers if isinstance(keeper, MemoryHandler)]:
@@ -62,7 +63,17 @@ def close_log_files() -> None:
     root = logging.getLogger()
     for handler in [handler for handler in root.handlers if isinstance(handler, logging.FileHandler)]:
         root.removeHandler(handler)
-        handler.close()
+        with contextlib.suppress(OSError):  # what could not be written has been warned of
+            handler.close()
+
+
+class _LogFile(logging.FileHandler):
+    """Given up, with one warning, when the system refuses to write: the run goes on, and meets the same itself."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        logging.getLogger().removeHandler(self)
+        logging.getLogger("luke_tasks").warning("%s: nothing more is logged there: %s", self.baseFilename,
+                                                sys.exc_info()[1])  # fmt: skip
 
 
 class _Plain(logging.Formatter):

@@ -34,9 +34,9 @@ def run_lock(run_dir: Path) -> Iterator[None]:
     """
     path = run_dir / LOCK_NAME
     with _locked_file(path, run_dir) as file:
-        file.truncate(0)
-        file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
-        file.flush()
+        with contextlib.suppress(OSError):  # no room on the disk: it is locked all the same
+            os.ftruncate(file.fileno(), 0)
+            os.write(file.fileno(), f"process {os.getpid()} on {socket.gethostname()}\n".encode())
         try:
             yield
         finally:  # while it is still locked; who waits to open it sees that it is another file, see `_locked_file`
