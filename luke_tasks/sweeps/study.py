@@ -28,6 +28,7 @@ except ImportError as error:
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 logger = logging.getLogger(__name__)
+_FEWEST_FOR_IMPORTANCES = 4  # of fewer, Optuna gives shares that mean nothing
 _ATTRIBUTE = "luke_tasks"  # of the study: what it searches
 _STATES: dict[TrialState, State] = {
     TrialState.COMPLETE: "complete",
@@ -157,6 +158,9 @@ class SweepStudy:
         """Objective → parameter → share of the variation (fANOVA); or nothing, and why."""
         if len(self.space.searched) < 2:
             return {}, "there is one parameter only"
+        complete = self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        if len(complete) < _FEWEST_FOR_IMPORTANCES:
+            return {}, f"{len(complete)} complete trials are too few; {_FEWEST_FOR_IMPORTANCES} are needed"
         found = {}
         try:
             with warnings.catch_warnings(action="ignore"):

@@ -42,7 +42,7 @@ def test_values_and_paths(ner_config: Path, tmp_path: Path, capsys: pytest.Captu
     epochs, seeds = "a positive integer", "an integer from 0 to 4294967295"
     place = "parameters.random_seed,numpy_seed.values.1: -1"
     assert refused(ner_config, space, tmp_path, capsys) == sorted([
-        "parameters.trainer.optimizer.lr.min: -0.5: trainer.optimizer.lr: expected a number of at least 0, found -0.5",
+        "parameters.trainer.optimizer.lr.min: -0.5: trainer.optimizer.lr: expected a number above 0, found -0.5",
         f"parameters.trainer.num_epochs.values.1: 2.5: trainer.num_epochs: expected {epochs}, found 2.5",
         f'parameters.trainer.num_epochs.values.2: "three": trainer.num_epochs: expected {epochs}, found "three"',
         "parameters.trainer.optimiser.lr.values.0: 1: trainer.optimiser: unknown key; did you mean optimizer?",
