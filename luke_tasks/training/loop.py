@@ -15,7 +15,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
-from datetime import timedelta
 from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
@@ -30,7 +29,7 @@ from luke_tasks.training.auto_batch_size import fitting_halvings, halved
 from luke_tasks.training.callbacks.callback import Callbacks
 from luke_tasks.training.callbacks.progress import ProgressLine
 from luke_tasks.training.checkpoint import TrainState, checkpoints, random_states, read_state, write_weights
-from luke_tasks.training.devices import peak_memory_mb
+from luke_tasks.training.epoch_scores import epoch_metrics, mean_loss, note_best
 from luke_tasks.training.evaluation import Runner, evaluate
 from luke_tasks.training.interrupts import Interrupts, interrupts
 from luke_tasks.training.learner import Learner, Step
@@ -169,7 +168,7 @@ class _Run:
                 self._step(group, log)
                 words = sum(data.features[index].num_words for rows in group for index in rows)
                 self.epoch_words += words
-                advance(words, self._mean_loss())
+                advance(words, mean_loss(state))
                 if self.agreed(interrupted, trainer.checkpointer.is_due(before, state.batches_done)):
                     self.save()
         self.epoch_seconds = time.monotonic() - began
@@ -223,10 +222,6 @@ class _Run:
             f"{last_checkpoint(self.run_dir)}"
         )
 
-    def _mean_loss(self) -> float:
-        """Of the epoch's batches so far, without those of skipped steps."""
-        return self.state.loss_sum / max(self.state.batches_done - self.state.skipped_batches, 1)
-
     def _steps_of_epoch(self) -> int:
         return math.ceil(self.num_batches[self.state.epoch] / self.step_size)
 
@@ -246,12 +241,12 @@ class _Run:
         """Validate, keep the best weights, write metrics and a checkpoint, and decide whether to go on."""
         state = self.state
         scores = self._validate(interrupted)
-        is_best = self._note_best(scores)
+        is_best = note_best(state, scores, self.trainer.validation_metric)
         if is_best:
             weights = whole_weights(self.learner.weights_model)
             if self.processes.is_main:
                 write_weights(weights, self.run_dir / BEST_WEIGHTS_NAME)
-        metrics = self._epoch_metrics(scores)
+        metrics = epoch_metrics(state, scores, seconds=self._elapsed(), counts_skipped=self.trainer.on_nan == "skip")
         self._report(metrics, scores, is_best)
         if self.processes.is_main:
             write_json(self.run_dir / f"metrics_epoch_{state.epoch}.json", metrics)
@@ -295,36 +290,6 @@ class _Run:
         if not self.processes.is_main:
             return nullcontext(lambda *values: None)
         return ProgressLine(title, total, plain=self.plain_progress)
-
-    def _note_best(self, scores: dict[str, float]) -> bool:
-        """Whether this epoch is the best so far; without validation data the last one always is."""
-        state, metric = self.state, self.trainer.validation_metric
-        sign = 1.0 if metric[0] == "+" else -1.0
-        if scores:
-            new, best = scores.get(metric[1:]), state.best_scores.get(metric[1:])
-            if new is None:
-                raise TrainingError(f"trainer.validation_metric: {metric[1:]!r} is not among the scores of this "
-                                    f"validation: {', '.join(scores)}")  # fmt: skip
-            if best is not None and not math.isnan(best) and not sign * new > sign * best:
-                state.epochs_without_gain += 1
-                return False
-        state.best_epoch, state.best_scores, state.epochs_without_gain = state.epoch, scores, 0
-        return True
-
-    def _epoch_metrics(self, scores: dict[str, float]) -> dict[str, Any]:
-        """The epoch's metrics under AllenNLP's keys."""
-        state = self.state
-        return {
-            "best_epoch": state.best_epoch,
-            "peak_worker_0_memory_MB": peak_memory_mb(),
-            "training_worker_0_memory_MB": peak_memory_mb(),
-            "training_duration": str(timedelta(seconds=self._elapsed())),
-            "epoch": state.epoch,
-            "training_loss": self._mean_loss(),
-            **({"skipped_steps": state.skipped_steps} if self.trainer.on_nan == "skip" else {}),
-            **{f"validation_{name}": value for name, value in scores.items()},
-            **{f"best_validation_{name}": value for name, value in state.best_scores.items()},
-        }
 
     def _report(self, metrics: dict[str, Any], scores: dict[str, float], is_best: bool) -> None:
         parts = [f"training loss {metrics['training_loss']:.4f}"]
