@@ -17,7 +17,7 @@ from luke_tasks.sweeps.check import CheckedSpace
 from luke_tasks.sweeps.progress import Row, SweepProgress
 from luke_tasks.sweeps.records import SweepResult
 from luke_tasks.sweeps.study import SweepStudy, read_epochs
-from luke_tasks.sweeps.trials import Job, Running, TrialProcess, answer, answered, now
+from luke_tasks.sweeps.trials import GRACE_SECONDS, Job, Running, TrialProcess, answer, answered, now
 from luke_tasks.training.interrupts import interrupts
 
 logger = logging.getLogger(__name__)
@@ -187,10 +187,15 @@ class Search:
     def _interrupt(self) -> str:
         for slot in self.slots:
             slot.running.stop()
+        deadline = time.monotonic() + GRACE_SECONDS
+        while any(slot.running.poll() is None for slot in self.slots) and time.monotonic() < deadline:
+            for slot in self.slots:
+                self._read_epochs(slot)  # one may be waiting for its answer
+            time.sleep(_POLL_SECONDS)
         for slot in self.slots:
-            slot.running.kill()
+            slot.running.kill(0)
         count, self.slots = len(self.slots), []
-        return f"interrupted; {count} running trial{'s' if count != 1 else ''} saved; the same command goes on"
+        return f"interrupted; {count} running trial{'s' if count != 1 else ''} stopped; the same command goes on"
 
 
 def remove_weights(directory: Path, *, also_best: bool) -> None:

@@ -22,7 +22,7 @@ from typing import Any, Protocol
 from luke_tasks.files import write_json
 
 _MOST_SHOWN = 300  # characters of an error
-_GRACE_SECONDS = 60.0  # for the state to be saved
+GRACE_SECONDS = 60.0  # for the state to be saved
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ class TrialProcess:
     def stop(self) -> None:
         self._signal(signal.SIGTERM)  # not SIGINT: what a script starts in the background may ignore that
 
-    def kill(self, grace_seconds: float = _GRACE_SECONDS) -> None:
+    def kill(self, grace_seconds: float = GRACE_SECONDS) -> None:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(grace_seconds)
         self._signal(signal.SIGKILL)  # also what the run itself has started
@@ -151,7 +151,7 @@ def answered(directory: Path) -> tuple[int, bool]:
     return int(content["epoch"]), bool(content["stop"])
 
 
-def end_orphans(directories: Iterable[Path], grace_seconds: float = _GRACE_SECONDS) -> int:
+def end_orphans(directories: Iterable[Path], grace_seconds: float = GRACE_SECONDS) -> int:
     """End the runs in these directories that a killed sweep left behind; how many there were.
 
     They are found by their command lines, so that there is no moment at which one could be lost.

@@ -35,6 +35,9 @@ class FakeRun:
     def poll(self) -> int | None:
         if self.code is not None:
             return self.code
+        if self.stopped:
+            self.code = 143
+            return self.code
         asked, stop = answered(self.job.directory)
         if self.job.asks and asked < self.done - 1:
             return None  # waits for the answer

@@ -245,7 +245,7 @@ def test_a_signal_stops_the_trials(ner_config: Path, lr_space: dict[str, Any], t
                 os.kill(os.getpid(), signal.SIGTERM)
             return runs[-1]
 
-    with pytest.raises(Interrupted, match="interrupted; 1 running trial saved; the same command goes on") as caught:
+    with pytest.raises(Interrupted, match="interrupted; 1 running trial stopped; the same command goes on") as caught:
         sweep(ner_config, lr_space, tmp_path / "s", trials=4, launch=Signalling(num_epochs=9))
     assert caught.value.exit_status == 143
     assert runs[1].stopped

@@ -205,7 +205,7 @@ def test_a_sweep_from_the_command_line(
 def test_a_sweep_that_is_killed_in_a_training(ner_config: Path, lr_space: dict[str, Any], tmp_path: Path) -> None:
     """Its orphan is ended, and the trial goes on from its checkpoint."""
     values = json.loads(ner_config.read_text(encoding="utf-8"))
-    values["trainer"].update({"num_epochs": 40, "checkpointer": {"save_every_num_batches": 1}})
+    values["trainer"].update({"num_epochs": 12, "checkpointer": {"save_every_num_batches": 1}})
     ner_config.write_text(json.dumps(values), encoding="utf-8")
     (tmp_path / "space.json").write_text(json.dumps(lr_space), encoding="utf-8")
     directory = tmp_path / "s"
@@ -217,7 +217,7 @@ def test_a_sweep_that_is_killed_in_a_training(ner_config: Path, lr_space: dict[s
     first.communicate()
     second = subprocess.run(command, capture_output=True, text=True, check=False)
     assert second.returncode == 0, second.stderr
-    assert "trial 0 of 1: goes on with lr " in second.stderr
+    assert "trial 0 of 1: goes on with batch_size " in second.stderr
     log = (directory / "trials" / "000.log").read_text(encoding="utf-8")
     assert "going on from checkpoint_" in log
-    assert json.loads((directory / "trials.json").read_text())["trials"][0]["epochs"] == 40
+    assert json.loads((directory / "trials.json").read_text())["trials"][0]["epochs"] == 12
