@@ -188,7 +188,8 @@ def _download(name: str, *, weights: bool, fetch: bool = True) -> Path:
     )
 
     def found(patterns: list[str]) -> Path:
-        return Path(snapshot_download(name, allow_patterns=patterns, local_files_only=not fetch))
+        options = {} if fetch else {"local_files_only": True}
+        return Path(snapshot_download(name, allow_patterns=patterns, **options))
 
     try:
         folder = found(CONFIG_FILES + SAFETENSORS_FILES if weights else CONFIG_FILES)

@@ -13,7 +13,6 @@ case of letters with an uncased tokenizer.
 
 from __future__ import annotations
 
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,6 +30,7 @@ from luke_tasks.data.hub import (
 from luke_tasks.data.tokenizer import Tokenizer
 from luke_tasks.errors import ConfigError, DataError, Fault, describe
 from luke_tasks.registry import PositiveInt, Registrable
+from luke_tasks.untrusted import parse_json
 
 
 @dataclass(frozen=True)
@@ -209,7 +209,7 @@ class JsonEntityLinker(EntityLinker):
 
 def _read_object(path: str, languages: str) -> dict[str, Any]:
     try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        content = parse_json(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         key = "dataset_reader.wiki_entity_linker"
         where = "" if Path(path).is_absolute() else f" in {Path.cwd()}"

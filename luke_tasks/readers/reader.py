@@ -14,7 +14,7 @@ from typing import Annotated, Any, ClassVar
 
 from luke_tasks.data.features import EntityAttention, Features
 from luke_tasks.data.tokenizer import Tokenizer
-from luke_tasks.errors import DataError
+from luke_tasks.errors import DataError, describe
 from luke_tasks.registry import Check, Registrable
 
 logger = logging.getLogger(__name__)
@@ -200,8 +200,8 @@ def parse_json(line: str, where: str) -> Any:
 def require_strings(value: Any, where: str, field: str) -> Sequence[str]:
     """`value` if it is a list of strings that are not blank, else a DataError that names `where` and `field`."""
     if not isinstance(value, list) or not all(isinstance(item, str) and item.strip() for item in value):
-        shown = json.dumps(value, ensure_ascii=False)[:60]
-        raise DataError(f'{where}: "{field}" must be a list of words (strings that are not blank), found {shown}')
+        raise DataError(f'{where}: "{field}" must be a list of words (strings that are not blank), found '
+                        f"{describe(value)}")  # fmt: skip
     for item in value:
         require_text(item, where, field)
     return value

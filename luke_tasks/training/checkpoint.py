@@ -178,6 +178,8 @@ def _parse_state(path: Path) -> TrainState:
             fits = type(value) is type(default)
         else:  # counts, seconds and a loss, which some heads may have below 0
             fits = type(value) in (int, type(default)) and (value >= 0 or name == "loss_sum")
+        if name == "best_scores":
+            fits = fits and all(type(score) in (int, float) for score in value.values())
         if not fits or (name == "epoch" and value > 2**31):
             raise ValueError(f"{path.name}: {name} is {describe(value)}")
     return state

@@ -168,14 +168,14 @@ def _resident() -> int:
 
 def summary(reports: list[Report]) -> str:
     """The table, and what was found."""
-    lines = [f"{'target':24} {'cases':>8} {'results':>8} {'errors':>8} {'found':>6} {'cases/s':>8}"]
+    lines = [f"{'target':32} {'cases':>8} {'results':>8} {'errors':>8} {'found':>6} {'cases/s':>8}"]
     total: Counter[str] = Counter()
     for report in reports:
         rate = report.cases / max(report.seconds, 1e-9)
-        lines.append(f"{report.target:24} {report.cases:8,} {report.results:8,} {report.errors:8,} "
+        lines.append(f"{report.target:32} {report.cases:8,} {report.results:8,} {report.errors:8,} "
                      f"{len(report.found):6} {rate:8.0f}")  # fmt: skip
         total.update(cases=report.cases, results=report.results, errors=report.errors, found=len(report.found))
-    lines.append(f"{'all':24} {total['cases']:8,} {total['results']:8,} {total['errors']:8,} {total['found']:6}")
+    lines.append(f"{'all':32} {total['cases']:8,} {total['results']:8,} {total['errors']:8,} {total['found']:6}")
     for report in reports:
         for what, (first, count) in sorted(report.found.items(), key=lambda item: -item[1][1]):
             lines.append(f"{report.target}:{first}  {what}  ({count} cases)")

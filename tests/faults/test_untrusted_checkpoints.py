@@ -166,7 +166,15 @@ def test_architectures_of_any_kind(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "values", [{"epoch": -1}, {"step": "1"}, {"seconds": None}, {"finished": 1}, {"best_scores": []}]
+    "values",
+    [
+        {"epoch": -1},
+        {"step": "1"},
+        {"seconds": None},
+        {"finished": 1},
+        {"best_scores": []},
+        {"best_scores": {"f1": []}},
+    ],
 )
 def test_states_of_a_run(values: dict[str, Any], tmp_path: Path) -> None:
     """Found by fuzzing: they went on to where they could not be used."""
