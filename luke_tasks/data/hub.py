@@ -188,7 +188,7 @@ def _download(name: str, *, weights: bool, fetch: bool = True) -> Path:
     )
 
     def found(patterns: list[str]) -> Path:
-        options = {} if fetch else {"local_files_only": True}
+        options: dict[str, Any] = {} if fetch else {"local_files_only": True}
         return Path(snapshot_download(name, allow_patterns=patterns, **options))
 
     try:
