@@ -53,8 +53,10 @@ QUESTIONS = [
     {"id": "q2", "question": "Paris ?", "answers": [{"text": "France", "answer_start": 62}]},
 ]
 SQUAD = {"version": "1.1", "data": [{"title": "Europe", "paragraphs": [{"context": CONTEXT, "qas": QUESTIONS}]}]}
-TEXT_RECORDS = [{"text": "Paris is fine", "label": "good"}, {"text": "Somerset on Friday", "label": "bad"},
-                {"text": "EU", "label": "neither", "entities": [{"start": 0, "end": 2, "title": "Japan"}]}]  # fmt: skip
+TEXT_RECORDS: list[dict[str, Any]] = [
+    {"text": "Paris is fine", "label": "good"}, {"text": "Somerset on Friday", "label": "bad"},
+    {"text": "EU", "label": "neither", "entities": [{"start": 0, "end": 2, "title": "Japan"}]},
+]  # fmt: skip
 
 CHOICE_RECORDS: list[dict[str, Any]] = [
     {"context": "Paris is", "choices": ["the capital of France", "London"], "label": 0},
