@@ -273,15 +273,6 @@ def evaluation_order(sizes: Sizes, *, batch_size: int | None, max_tokens: int | 
     return packed(order, sizes, batch_size, max_tokens)
 
 
-def batches_of(
-    features: Sequence[Features], *, batch_size: int | None, pad_id: int, labels: Labels | None,
-    max_tokens: int | None = None,
-) -> Iterator[Batch]:  # fmt: skip
-    """The batches of `evaluation_order`."""
-    for rows in evaluation_order(Sizes.of(features), batch_size=batch_size, max_tokens=max_tokens):
-        yield collate([features[index] for index in rows], pad_id=pad_id, labels=labels)
-
-
 def _entity_attention(windows: Sequence[Features]) -> EntityAttention:
     """That of all windows."""
     found = {window.entity_attention for window in windows}

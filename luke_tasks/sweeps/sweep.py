@@ -15,7 +15,6 @@ What it leaves in its directory:
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
 import inspect
 import json
@@ -32,6 +31,7 @@ from luke_tasks.errors import LukeTasksError
 from luke_tasks.files import write_json
 from luke_tasks.sweeps import results
 from luke_tasks.sweeps.check import CheckedSpace, check_space
+from luke_tasks.sweeps.page import write_page
 from luke_tasks.sweeps.progress import SweepProgress
 from luke_tasks.sweeps.records import Retrained, SweepResult
 from luke_tasks.sweeps.retrain import retrain, seed_overrides
@@ -211,9 +211,7 @@ class Sweep:
         """Tables, the best config, the page."""
         results.write_tables(result)
         results.write_best_config(result, self.checked.values, self.options.include_packages)
-        if importlib.util.find_spec("luke_tasks.sweeps.page") is not None:
-            page: Any = importlib.import_module("luke_tasks.sweeps.page")
-            page.write_page(result, self.directory / "sweep.html")
+        write_page(result, self.directory / "sweep.html")
 
     def _retrain(self, result: SweepResult) -> Retrained:
         best = result.best()

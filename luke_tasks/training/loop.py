@@ -21,7 +21,7 @@ from typing import Any, NoReturn, TextIO
 import torch
 
 from luke_tasks.data.loader import Sizes, collate, count_words, report_batches
-from luke_tasks.errors import Interrupted, TrainingError
+from luke_tasks.errors import CheckpointError, Interrupted, TrainingError
 from luke_tasks.files import write_json
 from luke_tasks.heads.head import Model
 from luke_tasks.training.archive import BEST_WEIGHTS_NAME
@@ -289,7 +289,11 @@ class _Run:
                 self.agreed(interrupted)
 
             runner.after_batch = after_batch
-            return evaluate(runner, data.validation_examples, data.validation_features).scores
+            try:
+                return evaluate(runner, data.validation_examples, data.validation_features).scores
+            except CheckpointError as error:  # of a trained model's scores, which here is the training's fault
+                raise TrainingError(f"epoch {self.state.epoch + 1}, validation: {error}; "
+                                    f"{last_checkpoint(self.run_dir)}") from error  # fmt: skip
 
     def _runner(self) -> Runner:
         """Runs the model on the validation data."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 import torch
 
+from luke_tasks.data.batch import Batch
 from luke_tasks.data.features import IGNORED_LABEL, Features, IntArray
 from luke_tasks.data.labels import Labels
-from luke_tasks.data.loader import DataLoader, Sizes, batches_of, collate, evaluation_order, report_batches
+from luke_tasks.data.loader import DataLoader, Sizes, collate, evaluation_order, report_batches
 
 PAD = 7
 LABELS = Labels(["O", "PER", "LOC"])
@@ -30,6 +31,13 @@ class Window(Features):
         if isinstance(self.gold, str):
             return np.array(labels.index(self.gold, "f:1"))
         return np.array([labels.index(label, "f:1") for label in self.gold], dtype=np.int64)
+
+
+def batches_of(features: Sequence[Features], *, batch_size: int | None, pad_id: int, labels: Labels | None,
+               max_tokens: int | None = None) -> Iterator[Batch]:  # fmt: skip
+    """The batches that an evaluation makes."""
+    for rows in evaluation_order(Sizes.of(features), batch_size=batch_size, max_tokens=max_tokens):
+        yield collate([features[index] for index in rows], pad_id=pad_id, labels=labels)
 
 
 def window(num_words: int, num_entities: int, gold: Any = None) -> Window:
