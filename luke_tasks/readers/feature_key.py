@@ -102,8 +102,8 @@ def _code_digest(spec: Spec[Any]) -> str:
         if not hasattr(module, "__path__"):
             if getattr(module, "__file__", None) is None:
                 raise LukeTasksError(f"data_loader.cache_dir: a class of the reader is defined in a session ({name}), "
-                                     "so it cannot be told whether its code has changed; define it in a file, or remove "
-                                     "the key")  # fmt: skip
+                                     "so it cannot be told whether its code has changed; define it in a file, or "
+                                     "remove the key")  # fmt: skip
             digests.append(content_digest(str(module.__file__)))
     return hashlib.sha256("".join(digests).encode("ascii")).hexdigest()
 
