@@ -32,7 +32,8 @@ def import_folders(config: Path, allowed: Iterable[str | Path] = ()) -> list[Pat
     file system are none, whatever they hold.
     """
     folder = config.absolute().parent.resolve()
-    above = [parent for parent in (folder, *folder.parents) if parent not in (Path.home(), Path(parent.anchor))]
+    home = Path.home().resolve()
+    above = [parent for parent in (folder, *folder.parents) if parent not in (home, Path(parent.anchor))]
     configs = [parent for parent in above if parent.name == "configs"]
     projects = [parent for parent in above if any((parent / mark).exists() for mark in _PROJECT_MARKS)]
     found = [folder, *configs[:1], *projects[:1], *(Path(own).expanduser().resolve() for own in allowed)]

@@ -33,10 +33,13 @@ def main(arguments: list[str] | None = None) -> int:
     from fuzzing import runner
     from fuzzing.targets import TARGETS
 
-    args = _parser(TARGETS).parse_args(arguments)
+    parser = _parser(TARGETS)
+    args = parser.parse_args(arguments)
     logging.disable(logging.CRITICAL)
     if args.case:
         target, _, number = args.case.partition(":")
+        if target not in TARGETS or not number.isdecimal():
+            parser.error(f"--case {args.case}: expected TARGET:NUMBER, with a target of {', '.join(TARGETS)}")
         with tempfile.TemporaryDirectory(prefix="fuzz-", dir=_memory_folder()) as folder:
             TARGETS[target].prepare(Path(folder))(runner.rng_of(target, args.seed, int(number)))
         print("a result")

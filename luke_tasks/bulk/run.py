@@ -9,7 +9,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -19,6 +19,7 @@ from luke_tasks.bulk.ray_workers import RayOptions, outcomes
 from luke_tasks.bulk.shards import Shard, find_files, plan, records_if_finished, remove_leftovers
 from luke_tasks.bulk.worker import Job, Outcome, Worker
 from luke_tasks.errors import ArchiveError, LukeTasksError, PredictionError
+from luke_tasks.training.run_lock import run_lock
 
 logger = logging.getLogger(__name__)
 LINES_PER_SHARD = 10_000
@@ -71,7 +72,8 @@ def predict_files(
     Returns:
         The counts. Failed shards are named with their error; the others are there all the same.
     Raises:
-        LukeTasksError: the request is wrong, the archive cannot be loaded, or Ray is missing.
+        LukeTasksError: the request is wrong, the archive cannot be loaded, Ray is missing, or another run writes into
+            this folder.
         PredictionError: workers die while they load the model, or the Ray cluster breaks down.
     """
     begun = time.perf_counter()
@@ -90,22 +92,23 @@ def predict_files(
                 f"; {summary.skipped} finished before and skipped" if summary.skipped else "")  # fmt: skip
     for folder in {Path(shard.output).parent for shard in shards}:
         folder.mkdir(parents=True, exist_ok=True)
-    if leftovers := remove_leftovers(shards):
-        logger.info("%d output(s) of parts that are no more were deleted", leftovers)
-    for shard in open_shards:
-        shard.tries.unlink(missing_ok=True)
-    if open_shards:
-        with tempfile.NamedTemporaryFile(dir=output_dir, prefix=".run-") as marker:
-            job = Job(
-                archive=_from_anywhere(archive), made_by=made_by, overrides=overrides,
-                include_packages=tuple(include_packages),
-                weights_file=None if weights_file is None else _from_anywhere(weights_file), batch_size=batch_size,
-                max_tokens=max_tokens, cuda_device=cuda_device, precision=precision,
-                use_dataset_reader=use_dataset_reader, retries=retries, folder=os.getcwd(),
-                marker=str(Path(marker.name).absolute()),
-            )  # fmt: skip
-            with closing(_here(job, open_shards) if ray is None else outcomes(job, open_shards, ray)) as results:
-                _collect(results, len(open_shards), summary)
+    with run_lock(output_dir, "--output-dir") if open_shards else nullcontext():  # two would mix their predictions
+        if leftovers := remove_leftovers(shards):
+            logger.info("%d output(s) of parts that are no more were deleted", leftovers)
+        for shard in open_shards:
+            shard.tries.unlink(missing_ok=True)
+        if open_shards:
+            with tempfile.NamedTemporaryFile(dir=output_dir, prefix=".run-") as marker:
+                job = Job(
+                    archive=_from_anywhere(archive), made_by=made_by, overrides=overrides,
+                    include_packages=tuple(include_packages),
+                    weights_file=None if weights_file is None else _from_anywhere(weights_file), batch_size=batch_size,
+                    max_tokens=max_tokens, cuda_device=cuda_device, precision=precision,
+                    use_dataset_reader=use_dataset_reader, retries=retries, folder=os.getcwd(),
+                    marker=str(Path(marker.name).absolute()),
+                )  # fmt: skip
+                with closing(_here(job, open_shards) if ray is None else outcomes(job, open_shards, ray)) as results:
+                    _collect(results, len(open_shards), summary)
     summary.failed = dict(sorted(summary.failed.items()))  # with Ray they come in any order
     summary.seconds = time.perf_counter() - begun
     return summary

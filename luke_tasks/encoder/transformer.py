@@ -19,7 +19,7 @@ import torch
 from luke_tasks.data.batch import Batch
 from luke_tasks.data.hub import checkpoint_dir, read_json
 from luke_tasks.encoder.encoder import EmbeddingTables, Encoder, EncoderOutput, Pooler
-from luke_tasks.encoder.limits import check_no_code, check_size
+from luke_tasks.encoder.limits import build_without_memory, check_no_code, check_size
 from luke_tasks.encoder.weights import Weights
 from luke_tasks.errors import CheckpointError, ConfigError, DataError, Fault
 from luke_tasks.registry import Fraction, Provided
@@ -82,14 +82,19 @@ class TransformerEncoder(Encoder):
 
         disable_progress_bar()
         directory = checkpoint_dir(pretrained, weights=load_weights)
-        check_no_code(read_json(directory / "config.json"), directory / "config.json")
+        path = directory / "config.json"
+        check_no_code(read_json(path), path)
         try:
+            stored = Weights.open(directory) if load_weights else None
+            if stored is not None:
+                check_size(read_json(path), stored, path)  # before defaults are laid below it, and lists made of counts
             config = AutoConfig.from_pretrained(directory, local_files_only=True, trust_remote_code=False)
             if dropout is not None:
                 _set_dropout(config, dropout)
-            if not load_weights:  # sizes of an archive's are looked at by `limits.check_own`
+            if stored is None:  # sizes of an archive's are looked at by `limits.check_own`
                 return cls(model=AutoModel.from_config(config, trust_remote_code=False), pooler=pooler)
-            check_size(config.to_dict(), Weights.open(directory), directory / "config.json")
+            check_size(config.to_dict(), stored, path)
+            build_without_memory(config, stored, path)
             model, found = AutoModel.from_pretrained(
                 directory, config=config, local_files_only=True, trust_remote_code=False, output_loading_info=True
             )

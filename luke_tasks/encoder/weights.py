@@ -121,7 +121,7 @@ def open_safetensors(path: Path) -> dict[str, Any]:
 def read_pickle(path: Path) -> dict[str, Any]:
     """Tensors only: `weights_only` refuses a file that would run code."""
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=_is_stored_zip(path))
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=is_stored_zip(path))
     except CheckpointError:
         raise
     except pickle.UnpicklingError:
@@ -135,21 +135,21 @@ def read_pickle(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise CheckpointError(f"{path}: expected tensors by name, found {type(content).__name__}")
     tensors = {str(name): tensor for name, tensor in content.items() if isinstance(tensor, Tensor)}
-    odd = next((name for name, tensor in tensors.items() if not _is_plain(tensor)), None)
+    odd = next((name for name, tensor in tensors.items() if not is_plain(tensor)), None)
     if odd is not None:
         raise CheckpointError(f"{path}: {odd}: expected a plain tensor of numbers, found a sparse, quantised or "
                               "repeated one")  # fmt: skip
     return tensors
 
 
-def _is_plain(tensor: Tensor) -> bool:
+def is_plain(tensor: Tensor) -> bool:
     """Whether its numbers are all there, each in a place of its own: a tensor can claim billions over one."""
     if tensor.layout != torch.strided or tensor.device.type != "cpu" or tensor.is_quantized or tensor.is_complex():
         return False
     return tensor.numel() * tensor.element_size() <= tensor.untyped_storage().nbytes()
 
 
-def _is_stored_zip(path: Path) -> bool:
+def is_stored_zip(path: Path) -> bool:
     """Whether it is `torch.save`'s newer form. Raises CheckpointError where it is compressed: that could be a bomb."""
     if not zipfile.is_zipfile(path):
         return False

@@ -17,7 +17,7 @@ import numpy as np
 import tokenizers
 
 import luke_tasks
-from luke_tasks.errors import DataError
+from luke_tasks.errors import DataError, LukeTasksError
 from luke_tasks.readers.reader import Reader
 from luke_tasks.spec import Spec
 
@@ -34,6 +34,7 @@ def feature_key(reader: Reader, spec: Spec[Reader], path: str | Path) -> dict[st
         path: it is part of the key, as messages and ids name it.
     Raises:
         DataError: there is no such file, or it is none whose content stays (a pipe).
+        LukeTasksError: a class of the reader is of no file, as in a notebook.
     """
     config = spec.to_json()
     files = sorted({*_files_in(config), *map(str, reader.files())})
@@ -98,7 +99,11 @@ def _code_digest(spec: Spec[Any]) -> str:
         module = sys.modules[name]
         for folder in map(Path, getattr(module, "__path__", ())):
             digests.append(_digest_of_files(folder, folder.rglob("*.py")))
-        if not hasattr(module, "__path__") and getattr(module, "__file__", None):
+        if not hasattr(module, "__path__"):
+            if getattr(module, "__file__", None) is None:
+                raise LukeTasksError(f"data_loader.cache_dir: a class of the reader is defined in a session ({name}), "
+                                     "so it cannot be told whether its code has changed; define it in a file, or "
+                                     "remove the key")  # fmt: skip
             digests.append(content_digest(str(module.__file__)))
     return hashlib.sha256("".join(digests).encode("ascii")).hexdigest()
 

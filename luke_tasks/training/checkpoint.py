@@ -33,6 +33,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from luke_tasks.encoder.weights import is_plain, is_stored_zip
 from luke_tasks.errors import CheckpointError, describe, listed
 from luke_tasks.files import is_partial, new_directory, replacing
 from luke_tasks.registry import NonNegativeFloat, PositiveInt
@@ -143,10 +144,24 @@ def load_checkpoint(path: Path, model: nn.Module) -> tuple[TrainState, dict[str,
     load_weights(model, path / "model.safetensors")
     state = read_state(path)
     with reported(partial(_damaged, path)):
+        is_stored_zip(path / "training.pt")  # raises where it may be a bomb
         training = torch.load(path / "training.pt", map_location="cpu", weights_only=True)
         if not isinstance(training, dict):
             raise ValueError(f"training.pt: expected state dicts by name, found {type(training).__name__}")
+        if not all(map(is_plain, _tensors(training))):
+            raise ValueError("training.pt: expected plain tensors of numbers, found a sparse or repeated one")
     return state, training
+
+
+def _tensors(value: Any) -> Iterator[Tensor]:
+    """All in a state, however deep."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, dict):
+        yield from _tensors(list(value.values()))
+    elif isinstance(value, (list, tuple)) and not all(isinstance(item, int) for item in value):  # Python's random state
+        for item in value:
+            yield from _tensors(item)
 
 
 @contextmanager

@@ -26,14 +26,16 @@ logger = logging.getLogger(__name__)
 
 
 @contextmanager
-def run_lock(run_dir: Path) -> Iterator[None]:
+def run_lock(run_dir: Path, option: str = "-s") -> Iterator[None]:
     """Hold the lock of a directory, which must be there, while the block runs.
 
+    Args:
+        option: of the command line, by which another directory is chosen.
     Raises:
         LukeTasksError: another process holds it; the message names that process and its machine.
     """
     path = run_dir / LOCK_NAME
-    with _locked_file(path, run_dir) as file:
+    with _locked_file(path, run_dir, option) as file:
         with contextlib.suppress(OSError):  # no room on the disk: it is locked all the same
             os.ftruncate(file.fileno(), 0)
             os.write(file.fileno(), f"process {os.getpid()} on {socket.gethostname()}\n".encode())
@@ -54,11 +56,11 @@ def check_unlocked(run_dir: Path) -> None:
         _lock(file, run_dir)
 
 
-def _locked_file(path: Path, run_dir: Path) -> TextIO:
+def _locked_file(path: Path, run_dir: Path, option: str) -> TextIO:
     while True:
         file = path.open("a+", encoding="utf-8")
         try:
-            _lock(file, run_dir)
+            _lock(file, run_dir, option)
             # Between opening and locking, its last holder may have removed it: then it locks nothing.
             if _is_at(file, path):
                 return file
@@ -75,14 +77,14 @@ def _is_at(file: TextIO, path: Path) -> bool:
         return False
 
 
-def _lock(file: TextIO, run_dir: Path) -> None:
+def _lock(file: TextIO, run_dir: Path, option: str = "-s") -> None:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         file.seek(0)
         holder = file.read().strip() or "another process"
         raise LukeTasksError(f"{run_dir}: {holder} is writing into this directory; wait for it, end it, or choose "
-                             "another -s") from None  # fmt: skip
+                             f"another {option}") from None  # fmt: skip
     except OSError as error:
         if error.errno not in _UNSUPPORTED:
             raise

@@ -83,9 +83,11 @@ def _checked(tar: tarfile.TarFile, path: Path, directory: Path) -> Iterator[tarf
     size = 0
     most = min(MOST_BYTES, max(FREE_BYTES, MOST_RATIO * path.stat().st_size))
     seen: set[PurePosixPath] = set()
-    for member in tar:
+    for number, member in enumerate(tar, start=1):
         size += member.size
         fault = _fault(member, seen)
+        if number > MOST_MEMBERS:  # counted, for a folder may come again and again
+            fault = f"it has more than {MOST_MEMBERS} members"
         if fault:
             raise ArchiveError(f"{path}: refused: {fault}")
         if size > MOST_BYTES:
@@ -113,7 +115,5 @@ def _fault(member: tarfile.TarInfo, seen: set[PurePosixPath]) -> str:
         return f"a member would leave the folder, or is no file: {shown} is a link, a device or a pipe"
     if member.isreg() and name in seen:
         return f"it has the member {shown} twice"
-    if len(seen) >= MOST_MEMBERS:
-        return f"it has more than {MOST_MEMBERS} members"
     seen.add(name)
     return ""

@@ -16,6 +16,7 @@ from luke_tasks.bulk import predict_files
 from luke_tasks.bulk.shards import find_files, plan
 from luke_tasks.bulk.worker import Job, Worker
 from luke_tasks.errors import DataError, LukeTasksError
+from luke_tasks.training.run_lock import run_lock
 from tests.bulk.conftest import alike, lines, plain, predict, read
 
 
@@ -107,6 +108,17 @@ def test_from_python(archive: str, tmp_path: Path) -> None:
     assert (summary.done, summary.skipped, summary.failed, summary.records) == (2, 0, {}, 4)
     made = json.loads((tmp_path / "out" / "a.txt.part-00002.jsonl.manifest.json").read_text(encoding="utf-8"))
     assert (made["input"]["first_line"], made["records"]) == (3, 2)
+
+
+def test_two_runs_into_one_folder(archive: str, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text(lines(2), encoding="utf-8")
+    (tmp_path / "out").mkdir()
+    with (
+        run_lock(tmp_path / "out"),
+        pytest.raises(LukeTasksError, match=f"process {os.getpid()} on .* is writing .* another --output-dir$"),
+    ):
+        predict_files(archive, [tmp_path / "a.txt"], tmp_path / "out", cuda_device=-1)
+    assert predict_files(archive, [tmp_path / "a.txt"], tmp_path / "out", cuda_device=-1).done == 1
 
 
 @pytest.mark.parametrize(

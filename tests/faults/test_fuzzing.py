@@ -21,8 +21,8 @@ FAST = ["reader-conll_span", "reader-conll_tokens", "reader-entity_typing", "rea
         "reader-record", "reader-transformers_squad", "reader-sequence_classification", "reader-multiple_choice",
         "reader-masked_text", "reader-input", "mention-candidates", "entity-vocabulary", "sentencepiece",
         "pretrained-pickle"]  # fmt: skip
-SLOW = ["config-file", "config-values", "archive-file", "archive-parts", "archive-allennlp", "huggingface",
-        "pretrained-encoder", "pretrained-tokenizer", "recover"]  # fmt: skip
+SLOW = ["config-file", "config-overrides", "config-values", "archive-file", "archive-parts", "archive-allennlp",
+        "huggingface", "pretrained-encoder", "pretrained-tokenizer", "recover"]  # fmt: skip
 
 
 @pytest.mark.parametrize(("targets", "cases"), [(FAST, 2800), (SLOW, 180)], ids=["fast", "slow"])

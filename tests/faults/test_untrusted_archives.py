@@ -73,6 +73,11 @@ def test_many_members(tmp_path: Path) -> None:
     assert refusal(path) == "refused: it has more than 1000 members"
 
 
+def test_one_folder_again_and_again(tmp_path: Path) -> None:
+    path = packed(tmp_path / "m.tar.gz", *[("a", tarfile.DIRTYPE, b"")] * (unpacking.MOST_MEMBERS + 1))
+    assert refusal(path) == "refused: it has more than 1000 members"
+
+
 def test_a_bomb_behind_the_last_member(tmp_path: Path) -> None:
     path = packed(tmp_path / "m.tar.gz", ("config.json", REG, b"{}"))
     with path.open("ab") as file:

@@ -15,7 +15,7 @@ from luke_tasks.data.tokenizer import Tokenizer
 from luke_tasks.encoder.luke import LukeEncoder
 from luke_tasks.encoder.transformer import TransformerEncoder
 from luke_tasks.encoder.weights import Weights, read_pickle
-from luke_tasks.errors import CheckpointError
+from luke_tasks.errors import CheckpointError, LukeTasksError
 from luke_tasks.trained import load_trained
 from luke_tasks.training.checkpoint import load_checkpoint
 from tests.interop.checkpoints import NER, fine_tuned
@@ -66,6 +66,24 @@ def test_a_compressed_pickle_may_be_a_bomb(tmp_path: Path) -> None:
         read_pickle(path)
 
 
+@pytest.mark.parametrize("kind", ["compressed", "expanded"])
+def test_a_bomb_among_the_states_of_a_run(kind: str, tmp_path: Path) -> None:
+    from safetensors.torch import save_file
+
+    model, path = torch.nn.Linear(2, 2), tmp_path / "training.pt"
+    save_file(dict(model.state_dict()), tmp_path / "model.safetensors")
+    (tmp_path / "state.json").write_text("{}", encoding="utf-8")
+    torch.save({"optimizer": {"state": [{"exp_avg": torch.zeros(1).expand(10**9)}]}}, path)
+    if kind == "compressed":
+        with zipfile.ZipFile(path) as old:
+            records = {name: old.read(name) for name in old.namelist()}
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as new:
+            for name, record in records.items():
+                new.writestr(name, record)
+    with pytest.raises(CheckpointError, match=r"its records are compressed|found a sparse or repeated one"):
+        load_checkpoint(tmp_path, model)
+
+
 @pytest.mark.parametrize("kind", ["expanded", "sparse", "meta"])
 def test_tensors_that_are_less_than_they_say(kind: str, tmp_path: Path) -> None:
     tensor = {"expanded": torch.zeros(1).expand(10**9), "sparse": torch.eye(3).to_sparse(),
@@ -99,6 +117,30 @@ def edited(folder: Path, name: str = "config.json", **values: Any) -> str:
 def test_sizes_beyond_the_weights(encoder: Any, values: dict[str, int], tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"they are not of one checkpoint$"):
         encoder.from_pretrained(pretrained=edited(tiny_roberta(tmp_path / "roberta"), **values))
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({"num_labels": 10**8}, "num_labels: expected at most 1,000,000, found 100000000"),
+        ({"inner": {"num_hidden_layers": 10**8}}, "num_hidden_layers: expected at most 1,000,000, found 100000000"),
+        ({"model_type": "albert", "num_hidden_groups": 10**8}, "describes a model far larger than model.safetensors"),
+    ],
+)
+def test_counts_that_never_end(values: dict[str, Any], expected: str, tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError) as raised:
+        TransformerEncoder.from_pretrained(pretrained=edited(tiny_bert(tmp_path / "bert"), **values))
+    assert expected in str(raised.value)
+
+
+@pytest.mark.parametrize("form", ["loaded by transformers", "of an archive"])
+def test_normalizers_that_double_a_text(form: str, tmp_path: Path) -> None:
+    folder = tiny_bert(tmp_path / "bert")
+    Tokenizer.from_pretrained(str(folder)).save(folder)
+    double = {"type": "Replace", "pattern": {"String": "a"}, "content": "aa"}
+    edited(folder, "tokenizer.json", normalizer={"type": "Sequence", "normalizers": [double] * 40})
+    with pytest.raises(LukeTasksError, match=r"make a text up to 1.1e\+12 times as long; expected at most 10,000"):
+        Tokenizer.load(folder) if form == "of an archive" else Tokenizer.from_pretrained(str(folder))
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,8 @@ import logging
 import multiprocessing
 import os
 import shutil
+import sys
+import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -232,6 +234,16 @@ def test_other_code_makes_a_new_folder(cached: Cached, tmp_path: Path, monkeypat
     assert cached({"type": "test_own"}, path).folder == first
     (package / "helper.py").write_text("more = 1\n", encoding="utf-8")
     assert cached({"type": "test_own"}, path).folder != first
+
+
+def test_a_reader_of_no_file(cached: Cached, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a notebook, its code may change with nothing to tell."""
+    path = tmp_path / "train.tsv"
+    path.write_text("good\tWhat a film\n", encoding="utf-8")
+    monkeypatch.setitem(sys.modules, "session", types.ModuleType("session"))
+    monkeypatch.setattr(sentiment.SentimentReader, "__module__", "session")
+    with pytest.raises(LukeTasksError, match=r"is defined in a session \(session\), so it cannot be told"):
+        cached({"type": "test_sentiment"}, path)
 
 
 def test_other_files_that_the_reader_uses(cached: Cached, tiny_luke_dir: Path, tmp_path: Path) -> None:
