@@ -294,6 +294,11 @@ def open_storage(text: str | None, directory: Path) -> Any:
                              "sqlite:///sweep.db or postgresql://user@host/name") from None  # fmt: skip
 
 
+def has_study(storage: Any, name: str) -> bool:
+    """Whether there is a study of this name in what `open_storage` gave."""
+    return name in optuna.study.get_all_study_names(storage)
+
+
 def study_names(storage: str, directory: Path) -> list[str]:
     """The studies in a storage. Raises LukeTasksError when it cannot be opened."""
     return list(optuna.study.get_all_study_names(open_storage(storage, directory)))
