@@ -50,7 +50,8 @@ def run(args: argparse.Namespace) -> int:
     for flag in ("trials", "timeout", "workers", "seeds", "keep"):
         value = getattr(args, flag)
         if value is not None and value < (0 if flag == "keep" else 1):
-            raise LukeTasksError(f"--{flag}: expected a positive number, found {value:g}")
+            least = 0 if flag == "keep" else 1
+            raise LukeTasksError(f"--{flag}: expected a number of at least {least}, found {value:g}")
     if args.ray is not None and args.wandb:
         raise LukeTasksError("--wandb: only writes a file, so --ray has nothing to run; leave one of them out")
     with no_garbage_collection():
