@@ -60,7 +60,7 @@ class SweepStudy:
         owner: str, is_shared: bool, seed: int, pruner: Any = None, sampler: Any = None,
     ) -> None:  # fmt: skip
         self.space, self.objectives, self.owner, self.is_shared = space, list(objectives), owner, is_shared
-        self.given_sampler, self.prunes = sampler, pruner is not None or space.early_terminate is not None
+        self.given_sampler = sampler
         # Two machines that ask at the same moment are not to get the same draw.
         self.seed = (seed, zlib.crc32(owner.encode()) if is_shared else 0)
         with warnings.catch_warnings(category=optuna.exceptions.ExperimentalWarning, action="ignore"):

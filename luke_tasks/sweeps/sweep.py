@@ -32,7 +32,7 @@ from luke_tasks.files import write_json
 from luke_tasks.sweeps import results
 from luke_tasks.sweeps.check import CheckedSpace, check_space
 from luke_tasks.sweeps.distributions import tied_paths
-from luke_tasks.sweeps.page import write_page
+from luke_tasks.sweeps.page import check_plotly, write_page
 from luke_tasks.sweeps.progress import SweepProgress
 from luke_tasks.sweeps.records import Retrained, SweepResult
 from luke_tasks.sweeps.retrain import retrain, seed_overrides
@@ -43,6 +43,7 @@ from luke_tasks.training.run_lock import run_lock
 
 logger = logging.getLogger(__name__)
 DEFAULT_TRIALS = 20
+PAGE = "sweep.html"
 
 
 @dataclass(frozen=True)
@@ -143,6 +144,7 @@ class Sweep:
         _check_directory(self.directory, self.options)
         from luke_tasks.sweeps.study import SweepStudy, open_storage  # Optuna is an extra
 
+        check_plotly(self.directory / PAGE)  # rather than after hours of trials
         self.directory.mkdir(parents=True, exist_ok=True)
         with run_lock(self.directory):
             owner = self._identity()
@@ -217,7 +219,7 @@ class Sweep:
         """Tables, the best config, the page."""
         results.write_tables(result)
         results.write_best_config(result, self.checked.values, self.options.include_packages)
-        write_page(result, self.directory / "sweep.html")
+        write_page(result, self.directory / PAGE)
 
     def _retrain(self, result: SweepResult) -> Retrained:
         best = result.best()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -390,6 +391,16 @@ def test_the_time_left_counts_the_trials_of_earlier_starts(
     monkeypatch.setattr(SweepProgress, "end", lambda self, row: (left.append(self.left()), end(self, row)))
     sweep(ner_config, lr_space, tmp_path / "s", trials=4, launch=Launcher())
     assert left == [0.0]
+
+
+def test_what_the_page_needs_is_asked_for_first(
+    ner_config: Path, lr_space: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "plotly.offline", None)
+    launcher = Launcher()
+    with pytest.raises(LukeTasksError, match=r"need plotly; pip install 'luke-tasks\[sweep\]'"):
+        sweep(ner_config, lr_space, tmp_path / "s", trials=1, launch=launcher)
+    assert not launcher.jobs and not (tmp_path / "s").exists()
 
 
 def test_directories_that_cannot_be_used(ner_config: Path, lr_space: dict[str, Any], tmp_path: Path) -> None:
