@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--retrain", action="store_true", help="train the best setting over seeds at the end")
     parser.add_argument("--seeds", type=int, default=5, metavar="N", help="with --retrain: how many (default 5)")
     parser.add_argument("--keep", type=int, default=1, metavar="N", help="best trials of which weights and archive "
-                        "stay (default 1); metrics and logs of all do")  # fmt: skip
+                        "stay (default 1; a failed one keeps what it has); metrics and logs of all do")  # fmt: skip
     parser.add_argument("--ray", nargs="?", const="", metavar="ADDRESS", help="run the trials on a Ray cluster, "
                         "--workers at once: host:port, or nothing for this machine's, started if need be")  # fmt: skip
     parser.add_argument("--wandb", action="store_true", help="search nothing here: write DIR/wandb_sweep.yaml, the "
@@ -50,7 +50,8 @@ def run(args: argparse.Namespace) -> int:
     for flag in ("trials", "timeout", "workers", "seeds", "keep"):
         value = getattr(args, flag)
         if value is not None and value < (0 if flag == "keep" else 1):
-            raise LukeTasksError(f"--{flag}: expected a positive number, found {value:g}")
+            least = 0 if flag == "keep" else 1
+            raise LukeTasksError(f"--{flag}: expected a number of at least {least}, found {value:g}")
     if args.ray is not None and args.wandb:
         raise LukeTasksError("--wandb: only writes a file, so --ray has nothing to run; leave one of them out")
     with no_garbage_collection():

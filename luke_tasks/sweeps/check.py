@@ -45,7 +45,8 @@ def check_space(space: Space, loaded: LoadedConfig, include_packages: Sequence[s
     tried = {parameter.name: parameter.ends() for parameter in space.parameters}
     first = {name: ends[0][1] for name, ends in tried.items()}
     config, base = _checked(loaded, first, include_packages)
-    own = [fault for fault in _checked(loaded, {}, include_packages)[1] if fault in base]  # of the config by itself
+    alone, alone_faults = _checked(loaded, {}, include_packages)
+    own = [fault for fault in alone_faults if fault in base]  # of the config by itself
     faults = list(own)
     for parameter in space.parameters:
         said: set[Fault] = set()  # once a parameter: a path that is no key is so with every value
@@ -57,9 +58,9 @@ def check_space(space: Space, loaded: LoadedConfig, include_packages: Sequence[s
                     faults.append(Fault(f"{parameter.place}.{key}", f"{describe(value)}: {fault}{hint}"))
                 said.add(fault)
     objectives = list(space.objectives)
-    if config is not None:
-        objectives = objectives or parse_objectives(config.resolved["trainer"]["validation_metric"])
-        faults += metric_faults(objectives, config.resolved)
+    if (readable := config or alone) is not None:  # a faulty value of the space does not hide a faulty metric
+        objectives = objectives or parse_objectives(readable.resolved["trainer"]["validation_metric"])
+        faults += metric_faults(objectives, readable.resolved)
     if faults or config is None:
         raise ConfigError(faults)
     return CheckedSpace(space, merge_overrides(loaded.values, space.constants), config, objectives)

@@ -31,13 +31,20 @@ def write_page(result: SweepResult, path: Path) -> None:
     Raises:
         LukeTasksError: plotly is not installed.
     """
-    try:
-        from plotly.offline import get_plotlyjs
-    except ImportError:
-        raise LukeTasksError(f"{path}: the page's plots need plotly; pip install 'luke-tasks[sweep]'") from None
+    check_plotly(path)
+    from plotly.offline import get_plotlyjs
+
     text = page(result, get_plotlyjs())
     with replacing(path) as partial:
         partial.write_text(text, encoding="utf-8")
+
+
+def check_plotly(path: Path) -> None:
+    """Raises LukeTasksError where the page `path` could not be written for want of plotly."""
+    try:
+        import plotly.offline  # noqa: F401
+    except ImportError:
+        raise LukeTasksError(f"{path}: the page's plots need plotly; pip install 'luke-tasks[sweep]'") from None
 
 
 def page(result: SweepResult, plotly_js: str) -> str:

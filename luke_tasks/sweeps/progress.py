@@ -49,6 +49,7 @@ class SweepProgress:
     ) -> None:  # fmt: skip
         self.objective, self.searched, self.limit, self.workers = objective, list(searched), limit, workers
         self.rows: dict[int, Row] = {}
+        self.earlier = 0  # trials that an earlier start has ended
         self._stream = stream or sys.stderr
         self._live: Any = None
         if not plain and self._stream.isatty():
@@ -94,7 +95,7 @@ class SweepProgress:
         ended = [row.seconds for row in self.rows.values() if row.state != "running"]
         if not ended or self.limit is None:
             return None
-        return sum(ended) / len(ended) * max(0, self.limit - len(ended)) / self.workers
+        return sum(ended) / len(ended) * max(0, self.limit - self.earlier - len(ended)) / self.workers
 
     def refresh(self) -> None:
         """Draw the live table anew."""
@@ -105,13 +106,13 @@ class SweepProgress:
         from rich.table import Table
 
         left = self.left()
-        title = f"{sum(row.state != 'running' for row in self.rows.values())}{self._of()} trials"
+        ended = [row for row in self.rows.values() if row.state != "running"]
+        title = f"{self.earlier + len(ended)}{self._of()} trials"
         table = Table(title=title + (f", about {duration(left)} left" if left else ""), title_justify="left")
         for name in ("trial", *short_names(self.searched), f"last {self.objective.name}", "best", "epoch", "state",
                      "time"):  # fmt: skip
             table.add_column(name)
         running = [row for row in self.rows.values() if row.state == "running"]
-        ended = [row for row in self.rows.values() if row.state != "running"]
         for row in [*ended[-(_MOST_ROWS - len(running)) :], *running]:
             seconds = time.monotonic() - row.began if row.state == "running" else row.seconds
             table.add_row(

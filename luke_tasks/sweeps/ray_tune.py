@@ -220,8 +220,9 @@ class TuneLauncher:
             self._end_all()
 
     def _end_all(self) -> None:
-        while not self.jobs.waiting.empty():
-            self.jobs.waiting.get().end(1, self.failure)
+        with contextlib.suppress(queue.Empty):  # the sweep's thread and Tune's may both be at it
+            while True:
+                self.jobs.waiting.get_nowait().end(1, self.failure)
         for trial in list(self.jobs.open.values()):
             trial.end(1, self.failure)
 

@@ -85,6 +85,10 @@ class Search:
         """
         began = time.monotonic()
         resumed = list(self.study.resumable())
+        self.progress.earlier = self.study.count(own=self.limits.own) - len(resumed)
+        first = self.checked.objectives[0]
+        self.target_reached = any(trial.state == "complete" and first.reached(trial.values[0])
+                                  for trial in self.study.records())  # fmt: skip
         with interrupts() as stopped, self.progress:
             try:
                 while True:
@@ -165,7 +169,7 @@ class Search:
             row.state = "pruned"
         else:
             row.state = "complete"
-            self.target_reached = objectives[0].reached(given[0])
+            self.target_reached = self.target_reached or objectives[0].reached(given[0])
         if given:
             row.last = given[0]
         is_scored = row.state in ("complete", "pruned")

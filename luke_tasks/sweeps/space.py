@@ -133,6 +133,9 @@ def parse_space(values: dict[str, Any]) -> Space:
     else:
         faults.append(Fault("parameters", f"expected an object of at least one parameter, found {describe(given)}"))
     faults += overlaps(parameters)
+    if not faults and method != "grid" and all(parameter.is_constant for parameter in parameters):
+        faults.append(Fault("parameters", "nothing to search: each has one value; give one of them values, or min and "
+                                          "max"))  # fmt: skip
     if method == "grid":
         faults += [Fault(parameter.place, f"a grid cannot go through all values of {parameter.distribution}; give "
                                           'values, whole numbers, or q_uniform, or use method "random"')

@@ -60,7 +60,7 @@ class SweepStudy:
         owner: str, is_shared: bool, seed: int, pruner: Any = None, sampler: Any = None,
     ) -> None:  # fmt: skip
         self.space, self.objectives, self.owner, self.is_shared = space, list(objectives), owner, is_shared
-        self.given_sampler, self.prunes = sampler, pruner is not None or space.early_terminate is not None
+        self.given_sampler = sampler
         # Two machines that ask at the same moment are not to get the same draw.
         self.seed = (seed, zlib.crc32(owner.encode()) if is_shared else 0)
         with warnings.catch_warnings(category=optuna.exceptions.ExperimentalWarning, action="ignore"):
@@ -292,6 +292,11 @@ def open_storage(text: str | None, directory: Path) -> Any:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise LukeTasksError(f"--storage: cannot be opened: {reason[:300]}; expected journal:FILE, or a URL as "
                              "sqlite:///sweep.db or postgresql://user@host/name") from None  # fmt: skip
+
+
+def has_study(storage: Any, name: str) -> bool:
+    """Whether there is a study of this name in what `open_storage` gave."""
+    return name in optuna.study.get_all_study_names(storage)
 
 
 def study_names(storage: str, directory: Path) -> list[str]:

@@ -10,7 +10,7 @@ What it leaves in its directory:
 | `trials/NNN/`, `trials/NNN.log` | the run of each trial, and what it printed |
 | `trials.csv`, `trials.json`, `sweep.html` | the ranked table, and a page with plots |
 | `best.jsonnet` | the best setting as a complete config |
-| `retrain/N/`, `model.tar.gz` | the best setting over seeds, and the median run's archive |
+| `retrain/NNN/K/`, `model.tar.gz` | the setting of trial NNN, the best, over seeds; the median run's archive |
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ from luke_tasks.errors import LukeTasksError
 from luke_tasks.files import write_json
 from luke_tasks.sweeps import results
 from luke_tasks.sweeps.check import CheckedSpace, check_space
-from luke_tasks.sweeps.page import write_page
+from luke_tasks.sweeps.distributions import tied_paths
+from luke_tasks.sweeps.page import check_plotly, write_page
 from luke_tasks.sweeps.progress import SweepProgress
 from luke_tasks.sweeps.records import Retrained, SweepResult
 from luke_tasks.sweeps.retrain import retrain, seed_overrides
@@ -42,6 +43,7 @@ from luke_tasks.training.run_lock import run_lock
 
 logger = logging.getLogger(__name__)
 DEFAULT_TRIALS = 20
+PAGE = "sweep.html"
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,8 @@ class Sweep:
 
     def __init__(self, checked: CheckedSpace, directory: Path, options: SweepOptions, launch: Launch) -> None:
         self.checked, self.directory, self.options, self.launch = checked, directory, options, launch
-        self.name = options.study_name or checked.space.name or directory.absolute().name
+        known = self._known().get("study")  # also where the directory has got another name since
+        self.name = options.study_name or known or checked.space.name or directory.absolute().name
         self.shares = share_of_machine(options.workers, visible_devices(checked.values))
 
     def describe(self) -> str:
@@ -141,11 +144,14 @@ class Sweep:
         _check_directory(self.directory, self.options)
         from luke_tasks.sweeps.study import SweepStudy, open_storage  # Optuna is an extra
 
+        check_plotly(self.directory / PAGE)  # rather than after hours of trials
         self.directory.mkdir(parents=True, exist_ok=True)
         with run_lock(self.directory):
             owner = self._identity()
+            storage = open_storage(self.options.storage, self.directory)
+            self._check_study(storage)
             study = SweepStudy(
-                name=self.name, storage=open_storage(self.options.storage, self.directory), space=self.checked.space,
+                name=self.name, storage=storage, space=self.checked.space,
                 objectives=self.checked.objectives, owner=owner, is_shared=self.options.storage is not None,
                 subject={"config": self.checked.values, "space": self.checked.space.values},
                 seed=self._seed(), pruner=self.pruner, sampler=self.sampler,
@@ -192,9 +198,11 @@ class Sweep:
         return self._job(number, directory, overrides, worker, asks=asks)
 
     def num_epochs(self, parameters: dict[str, Any]) -> int | None:
-        """Of a trial; None where the config leaves it to the default."""
+        """Of a trial."""
         trainer = merge_overrides(self.checked.values, parameters).get("trainer")
         number = trainer.get("num_epochs") if isinstance(trainer, dict) else None
+        if number is None:
+            number = self.checked.config.resolved["trainer"].get("num_epochs")  # the default
         return int(number) if isinstance(number, (int, float)) else None
 
     def result(self, study: Any) -> SweepResult:
@@ -211,23 +219,25 @@ class Sweep:
         """Tables, the best config, the page."""
         results.write_tables(result)
         results.write_best_config(result, self.checked.values, self.options.include_packages)
-        write_page(result, self.directory / "sweep.html")
+        write_page(result, self.directory / PAGE)
 
     def _retrain(self, result: SweepResult) -> Retrained:
         best = result.best()
         if best is None:
             raise LukeTasksError("--retrain: there is no complete trial to retrain")
         values = merge_overrides(self.checked.values, best.parameters)
+        runs = self.directory / "retrain" / f"{best.number:03d}"  # after more trials, another may be the best
         jobs = [
-            self._job(added, self.directory / "retrain" / str(added),
-                      {**self._data_overrides(), **best.parameters, **seed_overrides(values, added)},
-                      added % self.options.workers)
+            self._job(added, runs / str(added),
+                      {**self._data_overrides(), **best.parameters, **seed_overrides(values, added)}, 0)
             for added in range(self.options.retrain_seeds)
         ]  # fmt: skip
-        return retrain(jobs, result.objectives, self.directory, workers=self.options.workers, launch=self.launch)
+        return retrain(jobs, result.objectives, self.directory, shares=self.shares, launch=self.launch)
 
     def _job(self, number: int, directory: Path, overrides: dict[str, Any], worker: int, *, asks: bool = False) -> Job:
         flags = [flag for name in self.options.include_packages for flag in ("--include-package", name)]
+        # Each path by itself: `train` reads overrides as Jsonnet, which sorts keys, so that tied seeds would come last.
+        overrides = {path: value for name, value in overrides.items() for path in tied_paths(name)}
         return Job(number, self.directory / "config.json", directory, overrides, asks, self.shares[worker], flags)
 
     def _data_overrides(self) -> dict[str, Any]:
@@ -242,10 +252,29 @@ class Sweep:
         return {f"{key}.cache_dir": str(self.directory.absolute() / "cache") for key in keys}
 
     def _identity(self) -> str:
+        return str(self._known().get("id") or secrets.token_hex(8))
+
+    def _known(self) -> dict[str, Any]:
+        """What an earlier start wrote into `sweep.json`; empty where there was none."""
         path = self.directory / "sweep.json"
-        if path.exists():
-            return str(json.loads(path.read_text(encoding="utf-8"))["id"])
-        return secrets.token_hex(8)
+        known: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        return known
+
+    def _check_study(self, storage: Any) -> None:
+        """Raises LukeTasksError where another study would begin here, whose trials would take the place of those known.
+
+        `sweep.json` is written after the study is made, so that one that it names was there.
+        """
+        from luke_tasks.sweeps.study import has_study
+
+        known = self._known().get("study")
+        if known is not None and known != self.name:
+            raise LukeTasksError(f"--study-name {self.name}: the sweep in {self.directory} is the study {known}; leave "
+                                 "--study-name out, or choose another -s")  # fmt: skip
+        if known is not None and not has_study(storage, known):
+            where = self.options.storage or self.directory / "study.db"
+            raise LukeTasksError(f"{self.directory}: its study {known} is not in {where}; give the --storage that this "
+                                 "sweep began with, or choose another -s")  # fmt: skip
 
     def _seed(self) -> int:
         if self.options.seed is not None:

@@ -154,18 +154,20 @@ def answered(directory: Path) -> tuple[int, bool]:
 def end_orphans(directories: Iterable[Path], grace_seconds: float = GRACE_SECONDS) -> int:
     """End the runs in these directories that a killed sweep left behind; how many there were.
 
-    They are found by their command lines, so that there is no moment at which one could be lost.
+    They are found by their command lines, so that there is no moment at which one could be lost. A relative path there
+    is one of the process's own folder: other sweeps may have directories of the same name elsewhere.
     """
     import psutil  # of accelerate's dependencies
 
-    wanted = {str(directory) for directory in directories}
+    wanted = {directory.resolve() for directory in directories}
     found = []
     for process in psutil.process_iter(["cmdline"]):
         arguments = process.info["cmdline"] or []
         if process.pid != os.getpid() and "luke_tasks" in arguments and "-s" in arguments:
             place = arguments.index("-s") + 1
-            if place < len(arguments) and arguments[place] in wanted:
-                found.append(process)
+            with contextlib.suppress(psutil.Error):  # another user's, or gone by now
+                if place < len(arguments) and Path(process.cwd(), arguments[place]).resolve() in wanted:
+                    found.append(process)
     for process in found:
         with contextlib.suppress(psutil.Error):
             process.terminate()

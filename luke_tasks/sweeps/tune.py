@@ -199,6 +199,8 @@ class Tune(Sweep):
         """Of a trial, as its config says."""
         with _environment(parameters):
             number = (load_config(self.config).values.get("trainer") or {}).get("num_epochs")
+        if number is None:
+            number = self.checked.config.resolved["trainer"].get("num_epochs")  # the default
         return int(number) if isinstance(number, (int, float)) else None
 
     def write(self, result: SweepResult) -> None:

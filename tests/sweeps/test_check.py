@@ -29,7 +29,7 @@ def refused(config: Path, space: dict[str, Any], tmp_path: Path, capsys: pytest.
 def test_values_and_paths(ner_config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     space = {
         "method": "random",
-        "metric": {"name": "accuracy", "goal": "maximize"},
+        "metric": {"name": "f2", "goal": "maximize"},
         "parameters": {
             "trainer.optimizer.lr": {"min": -0.5, "max": 0.5},
             "trainer.num_epochs": {"values": [1, 2.5, "three", 4]},
@@ -41,7 +41,9 @@ def test_values_and_paths(ner_config: Path, tmp_path: Path, capsys: pytest.Captu
     }
     epochs, seeds = "a positive integer", "an integer from 0 to 4294967295"
     place = "parameters.random_seed,numpy_seed.values.1: -1"
-    assert refused(ner_config, space, tmp_path, capsys) == sorted([
+    *lines, metric = refused(ner_config, space, tmp_path, capsys)
+    assert metric.startswith('metric: the head "ner" computes no "f2"; did you mean f1?')
+    assert lines == sorted([
         "parameters.trainer.optimizer.lr.min: -0.5: trainer.optimizer.lr: expected a number above 0, found -0.5",
         f"parameters.trainer.num_epochs.values.1: 2.5: trainer.num_epochs: expected {epochs}, found 2.5",
         f'parameters.trainer.num_epochs.values.2: "three": trainer.num_epochs: expected {epochs}, found "three"',
@@ -53,6 +55,12 @@ def test_values_and_paths(ner_config: Path, tmp_path: Path, capsys: pytest.Captu
         f"{place}: random_seed: expected {seeds}, found -1",
         f"{place}: numpy_seed: expected {seeds}, found -1",
     ], key=_order)  # fmt: skip
+
+
+def test_nothing_to_search(ner_config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    space = {"method": "random", "parameters": {"trainer.num_epochs": {"value": 2}}}  # the same trial twenty times
+    (line,) = refused(ner_config, space, tmp_path, capsys)
+    assert line == "parameters: nothing to search: each has one value; give one of them values, or min and max"
 
 
 def _order(line: str) -> tuple[str, bool]:

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import csv
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import luke_tasks
+from luke_tasks.config import apply_overrides
 from luke_tasks.errors import ConfigError, Interrupted, LukeTasksError, TrainingError
+from luke_tasks.sweeps.progress import SweepProgress
+from luke_tasks.sweeps.records import Objective
+from luke_tasks.sweeps.retrain import retrain
 from luke_tasks.sweeps.study import open_storage
 from luke_tasks.sweeps.sweep import sweep
+from luke_tasks.sweeps.trials import Job
 from luke_tasks.training.run_lock import run_lock
 from tests.sweeps.fakes import FakeRun, Launcher, lr_score
 
@@ -21,6 +27,11 @@ pytestmark = pytest.mark.usefixtures("quick")
 
 def test_the_function_of_the_package() -> None:
     assert luke_tasks.sweep is sweep
+
+
+def without_cache(overrides: dict[str, Any]) -> dict[str, Any]:
+    """Overrides but for the cache of the data, which there is where `datasets` is installed."""
+    return {path: value for path, value in overrides.items() if path != "data_loader.cache_dir"}
 
 
 def test_a_sweep(
@@ -32,7 +43,8 @@ def test_a_sweep(
     assert {trial.state for trial in result.trials} == {"complete"}
     for trial, job in zip(result.trials, launcher.jobs, strict=True):
         assert trial.values == [lr_score(trial.parameters, 2)]
-        assert job.overrides == trial.parameters  # nothing else is laid over without pruning
+        assert without_cache(job.overrides) == trial.parameters  # nothing else is laid over without pruning
+        assert job.overrides.get("data_loader.cache_dir") in (str(tmp_path / "s" / "cache"), None)  # one for all
         assert [metrics["epoch"] for metrics in trial.epochs] == [0, 1]
     best = result.best()
     assert best is not None and best.values[0] == max(trial.values[0] for trial in result.trials)
@@ -165,6 +177,24 @@ def test_several_objectives(ner_config: Path, lr_space: dict[str, Any], tmp_path
 def test_the_target_ends_the_search(ner_config: Path, lr_space: dict[str, Any], tmp_path: Path) -> None:
     space = {**lr_space, "metric": {"name": "f1", "goal": "maximize", "target": 0.0}}
     assert len(sweep(ner_config, space, tmp_path / "s", trials=9, launch=Launcher()).trials) == 1
+    assert len(sweep(ner_config, space, tmp_path / "s", trials=9, launch=Launcher()).trials) == 1  # and stays ended
+
+
+def test_a_trial_that_ends_after_the_target_is_reached_does_not_take_that_back(
+    ner_config: Path, lr_space: dict[str, Any], tmp_path: Path
+) -> None:
+    def score(overrides: dict[str, Any], epochs: int) -> float:
+        return scores.setdefault(overrides["trainer.optimizer.lr"], 0.9 if not scores else 0.1)
+
+    class Uneven(Launcher):
+        def __call__(self, job: Any) -> FakeRun:
+            self.num_epochs = 1 + 2 * job.number
+            return super().__call__(job)
+
+    scores: dict[float, float] = {}
+    space = {**lr_space, "metric": {"name": "f1", "goal": "maximize", "target": 0.8}}
+    result = sweep(ner_config, space, tmp_path / "s", trials=9, workers=2, launch=Uneven(score))
+    assert [trial.values for trial in result.trials] == [[0.9], [0.1]]
 
 
 def test_workers(ner_config: Path, lr_space: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -199,9 +229,55 @@ def test_retraining(ner_config: Path, lr_space: dict[str, Any], tmp_path: Path) 
     assert (mean, deviation) == (pytest.approx(2 / 3), pytest.approx(0.2081665999))
     assert retrained.median == 2
     chosen = json.loads(retrained.archive.read_text())  # a fake archive holds the run's overrides
-    assert chosen == {**best.parameters, "random_seed": 13372, "numpy_seed": 1339, "pytorch_seed": 135}
+    assert without_cache(chosen) == {**best.parameters, "random_seed": 13372, "numpy_seed": 1339, "pytorch_seed": 135}
     again = sweep(ner_config, lr_space, tmp_path / "s", trials=2, retrain_seeds=3, launch=launcher)
     assert again.retrained == retrained and len(launcher.jobs) == 5  # what is done is not done again
+
+
+def test_retraining_over_seeds_that_were_searched(ner_config: Path, lr_space: dict[str, Any], tmp_path: Path) -> None:
+    """As in the spaces of all tasks: the best trial's seed is where the retrained ones begin."""
+    tied = "random_seed,numpy_seed,pytorch_seed"
+    space = {**lr_space, "parameters": {**lr_space["parameters"], tied: {"values": [3, 4]}}}
+    launcher = Launcher()
+    best = sweep(ner_config, space, tmp_path / "s", trials=1, retrain_seeds=3, launch=launcher).trials[0]
+    seeds = []
+    for job in launcher.jobs[1:]:  # as the command line of `train` is read
+        values = apply_overrides({}, job.command(recover=False)[-1])
+        seeds.append([values["random_seed"], values["numpy_seed"], values["pytorch_seed"]])
+    assert seeds == [[best.parameters[tied] + added] * 3 for added in range(3)]
+
+
+def test_another_best_trial_is_retrained_anew(
+    ner_config: Path, lr_space: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def score(overrides: dict[str, Any], epochs: int) -> float:
+        return launcher.jobs[-1].number / 10
+
+    launcher = Launcher(score)
+    sweep(ner_config, lr_space, tmp_path / "s", trials=1, retrain_seeds=2, launch=launcher)
+    result = sweep(ner_config, lr_space, tmp_path / "s", trials=2, retrain_seeds=2, launch=launcher)
+    best, retrained = result.best(), result.retrained
+    assert best is not None and retrained is not None and best.number == 1
+    chosen = json.loads(retrained.archive.read_text())
+    assert {name: chosen[name] for name in best.parameters} == best.parameters
+
+
+def test_retrained_runs_share_the_machine(ner_config: Path, lr_space: dict[str, Any], tmp_path: Path) -> None:
+    """A run begins on the share of one that has ended, not beside one that goes on."""
+    running: dict[int, FakeRun] = {}
+
+    class Uneven(Launcher):
+        def __call__(self, job: Job) -> FakeRun:
+            others = {one.job.environment["GPU"] for one in running.values() if one.code is None}
+            assert job.environment["GPU"] not in others
+            self.num_epochs = 9 if job.number == 0 else 1
+            running[job.number] = super().__call__(job)
+            return running[job.number]
+
+    jobs = [Job(number, tmp_path / "config.json", tmp_path / str(number), {"trainer.optimizer.lr": 1e-3})
+            for number in range(4)]  # fmt: skip
+    retrain(jobs, [Objective("f1", "maximize")], tmp_path, shares=[{"GPU": "0"}, {"GPU": "1"}], launch=Uneven())
+    assert len(running) == 4
 
 
 # -- stopping and going on ------------------------------------------------------------------------------------------
@@ -288,6 +364,43 @@ def test_another_config_or_space_is_refused(ner_config: Path, lr_space: dict[str
         'space.parameters."trainer.optimizer.lr".max: was 0.1 when this sweep began, is 0.01 now',
         "--resume: a sweep goes on with the same config and space only; undo these changes, or start one in another -s",
     ]
+
+
+def test_no_other_study_takes_the_place_of_the_one_in_a_directory(
+    ner_config: Path, lr_space: dict[str, Any], tmp_path: Path
+) -> None:
+    def again(folder: Path, **options: Any) -> int:
+        return len(sweep(ner_config, lr_space, folder, trials=2, launch=Launcher(), **options).trials)
+
+    sweep(ner_config, lr_space, tmp_path / "s", trials=1, launch=Launcher())
+    with pytest.raises(LukeTasksError, match=r"--study-name other: .*/s is the study s; leave --study-name out"):
+        again(tmp_path / "s", study_name="other")
+    with pytest.raises(LukeTasksError, match=r"its study s is not in journal:.*; give the --storage that this sweep"):
+        again(tmp_path / "s", storage=f"journal:{tmp_path}/search.log")
+    (tmp_path / "s").rename(tmp_path / "moved")
+    assert again(tmp_path / "moved") == 2  # the first trial is known
+
+
+def test_the_time_left_counts_the_trials_of_earlier_starts(
+    ner_config: Path, lr_space: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    sweep(ner_config, lr_space, tmp_path / "s", trials=3, launch=Launcher())
+    left = []
+    end = SweepProgress.end
+    monkeypatch.setattr(SweepProgress, "end", lambda self, row: (left.append(self.left()), end(self, row)))
+    sweep(ner_config, lr_space, tmp_path / "s", trials=4, launch=Launcher())
+    assert left == [0.0]
+
+
+def test_what_the_page_needs_is_asked_for_first(
+    ner_config: Path, lr_space: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "plotly.offline", None)
+    launcher = Launcher()
+    with pytest.raises(LukeTasksError, match=r"need plotly; pip install 'luke-tasks\[sweep\]'"):
+        sweep(ner_config, lr_space, tmp_path / "s", trials=1, launch=launcher)
+    assert not launcher.jobs and not (tmp_path / "s").exists()
 
 
 def test_directories_that_cannot_be_used(ner_config: Path, lr_space: dict[str, Any], tmp_path: Path) -> None:

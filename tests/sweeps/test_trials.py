@@ -87,15 +87,18 @@ def test_orphans_are_ended(tmp_path: Path) -> None:
     arguments = ["-c", "import time; time.sleep(99)", "luke_tasks", "-s"]
     orphan = subprocess.Popen([sys.executable, *arguments, str(directory)])
     other = subprocess.Popen([sys.executable, *arguments, str(tmp_path / "trials" / "001")])
+    (tmp_path / "elsewhere").mkdir()
+    namesake = subprocess.Popen([sys.executable, *arguments, "trials/000"], cwd=tmp_path / "elsewhere")
+    own = subprocess.Popen([sys.executable, *arguments, "trials/000"], cwd=tmp_path)
     try:
-        assert end_orphans([directory], 30) == 1
-        assert orphan.poll() is not None
-        assert other.poll() is None
+        assert end_orphans([directory], 30) == 2
+        assert orphan.poll() is not None and own.poll() is not None
+        assert other.poll() is None and namesake.poll() is None
         assert end_orphans([directory]) == 0
     finally:
-        other.kill()
-        other.wait()
-        orphan.kill()
+        for process in (other, namesake, orphan, own):
+            process.kill()
+            process.wait()
 
 
 def test_a_directory_is_gone_on_with_only_from_a_checkpoint(tmp_path: Path) -> None:
