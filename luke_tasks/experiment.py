@@ -32,6 +32,7 @@ from luke_tasks.training.distributed import Distributed
 from luke_tasks.training.evaluation import Runner, evaluate
 from luke_tasks.training.loop import train
 from luke_tasks.training.processes import ALONE, Processes
+from luke_tasks.training.run_lock import check_still_ours
 from luke_tasks.training.trainer import Trainer, TrainingData
 
 logger = logging.getLogger(__name__)
@@ -85,6 +86,7 @@ class Experiment:
             scores = evaluate(runner, *self.test).scores
             metrics = {**metrics, **{f"test_{name}": value for name, value in scores.items()}}
         if processes.is_main:
+            check_still_ours(run_dir)
             write_json(run_dir / "metrics.json", metrics)
             archive.write_archive(run_dir)
         return metrics
@@ -112,6 +114,10 @@ def build(config: CheckedConfig, processes: Processes = ALONE) -> Experiment:
     trainer = parts.trainer.build()
     device = training_device(trainer.cuda_device, parts.distributed, processes)
     check_precision(device, trainer.precision)
+    if processes.are_many and parts.model.encoder.values.get("entity_embeddings_on") == "cpu":
+        raise ConfigError([Fault("model.encoder.entity_embeddings_on", 'is "cpu", which goes with one process only, '
+                                 f"and the launcher has started {processes.world_size}; remove this key, and let "
+                                 'distributed.strategy "fsdp" share the table out')])  # fmt: skip
     processes.join(device.type, (parts.distributed or Distributed()).timeout_seconds)
     seed_everything(parts)
     tokenizer = published_tokenizer(parts)

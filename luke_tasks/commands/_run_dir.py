@@ -14,8 +14,10 @@ from luke_tasks.files import is_partial
 from luke_tasks.training.run_lock import LOCK_NAME, run_lock
 
 # A run may go on in another number of processes; what that means, `training/recovery.py` says. And on another machine.
-_PER_PROCESS = re.compile(
-    r"distributed(\..*)?|trainer\.(cuda_device|num_gradient_accumulation_steps)|(validation_)?data_loader\.cache_dir"
+# What the messages of a full disk, of memory and of a loss that is no number advise changes no step that was made.
+_MAY_CHANGE = re.compile(
+    r"distributed(\..*)?|(validation_)?data_loader\.cache_dir"
+    r"|trainer\.(cuda_device|num_gradient_accumulation_steps|checkpointer(\..*)?|gradient_checkpointing|on_nan)"
 )
 _LAST_REMOVED = ("meta.json", "config.json", "out.log")  # what shows that a directory is a run's: see `_is_run`
 
@@ -29,10 +31,14 @@ def check_run_dir(run_dir: Path, resolved: dict[str, object], *, force: bool, re
     """
     if run_dir.exists() and not run_dir.is_dir():
         raise LukeTasksError(f"{run_dir}: is a file; expected a directory for -s")
-    parent = next(folder for folder in run_dir.absolute().parents if folder.exists())
-    if not (parent.is_dir() and os.access(parent, os.W_OK)):
-        why = "is not a directory" if not parent.is_dir() else "may not be written to"
-        raise LukeTasksError(f"{run_dir}: cannot be made, for {parent} {why}")
+    if run_dir.is_dir():  # whose parent need not be writable: a volume that a container is given
+        if not os.access(run_dir, os.W_OK | os.X_OK):
+            raise LukeTasksError(f"{run_dir}: may not be written to; choose another -s")
+    else:
+        parent = next(folder for folder in run_dir.absolute().parents if folder.exists())
+        if not (parent.is_dir() and os.access(parent, os.W_OK)):
+            why = "is not a directory" if not parent.is_dir() else "may not be written to"
+            raise LukeTasksError(f"{run_dir}: cannot be made, for {parent} {why}")
     names = {path.name for path in run_dir.iterdir()} if run_dir.is_dir() else set()
     occupied = bool(names - {LOCK_NAME})
     if occupied and not _is_run(names):
@@ -87,7 +93,7 @@ def _is_run(names: set[str]) -> bool:
 
 
 def _check_same_config(old: dict[str, object], new: dict[str, object]) -> None:
-    faults = [fault for fault in _differences(old, new, "") if not _PER_PROCESS.fullmatch(fault.path)]
+    faults = [fault for fault in _differences(old, new, "") if not _MAY_CHANGE.fullmatch(fault.path)]
     if faults:
         advice = "goes on with the same config only; undo these changes, or start a new run with another -s"
         raise ConfigError([*faults, Fault("--recover", advice)])

@@ -96,7 +96,8 @@ class Learner:
             raise explained_memory(error, batch) from None
         if self.scheduler is not None:
             with warnings.catch_warnings():
-                if fault is not None:  # when the very first step is left out, torch takes it for a mistake
+                # When the very first step is left out, here or by a scaler, torch takes it for a mistake.
+                if fault is not None or self.accelerator.scaler is not None:
                     warnings.simplefilter("ignore", UserWarning)
                 self.scheduler.step()
         self.optimizer.zero_grad()

@@ -42,6 +42,7 @@ from luke_tasks.training.interrupts import Interrupts, interrupts
 from luke_tasks.training.learner import Learner, Step
 from luke_tasks.training.processes import ALONE, Processes
 from luke_tasks.training.recovery import check_step_size, newest_checkpoint, restore_randomness
+from luke_tasks.training.run_lock import check_still_ours
 from luke_tasks.training.sharding import whole_weights
 from luke_tasks.training.step_faults import MOST_SKIPPED_IN_A_ROW, example_names
 from luke_tasks.training.trainer import Trainer, TrainingData
@@ -148,7 +149,7 @@ class _Run:
     def report_batches(self) -> None:
         """Log the padding of the training data in the epoch that comes, and of the validation data."""
         data, epoch = self.data, self.state.epoch
-        if not self.state.finished:
+        if self.processes.is_main and not self.state.finished:
             order = data.loader.order(data.features, seed=self.seed, epoch=epoch)
             what = f"training data, epoch {epoch + 1}"
             report_batches(what, Sizes.of(data.features), order, data.loader.max_tokens)
@@ -222,7 +223,7 @@ class _Run:
         if skips and state.skipped_in_a_row < min(MOST_SKIPPED_IN_A_ROW, self._steps_of_epoch()):
             return
         again = f", the last of {state.skipped_in_a_row} such steps in a row" if skips else ""
-        skip = "" if skips else ', or trainer.on_nan "skip" to leave such steps out'
+        skip = "" if skips else ', or trainer.on_nan "skip" (with -r, too) to leave such steps out'
         raise TrainingError(
             f"epoch {state.epoch + 1}, step {state.step + 1}: {step.fault}{again}; try a lower learning rate "
             f"(now {step.lr:g}), trainer.grad_norm, precision fp32{skip}; examples of this step: "
@@ -249,14 +250,15 @@ class _Run:
         """Validate, keep the best weights, write metrics and a checkpoint, and decide whether to go on."""
         state = self.state
         scores = self._validate(interrupted)
+        check_still_ours(self.run_dir)
         is_best = note_best(state, scores, self.trainer.validation_metric)
         if is_best:
             weights = whole_weights(self.learner.weights_model)
             if self.processes.is_main:
                 write_weights(weights, self.run_dir / BEST_WEIGHTS_NAME)
         metrics = epoch_metrics(state, scores, seconds=self._elapsed(), counts_skipped=self.trainer.on_nan == "skip")
-        self._report(metrics, scores, is_best)
         if self.processes.is_main:
+            self._report(metrics, scores, is_best)
             write_json(self.run_dir / f"metrics_epoch_{state.epoch}.json", metrics)
         self.callbacks.call("on_epoch", metrics)
         patience = self.trainer.patience
@@ -322,6 +324,7 @@ class _Run:
 
     def save(self) -> None:
         """Write a checkpoint."""
+        check_still_ours(self.run_dir)
         weights, training = whole_weights(self.learner.model), self.learner.state_dict()
         random = self.processes.gather(random_states())
         if random is not None:

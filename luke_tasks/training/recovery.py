@@ -73,6 +73,8 @@ def check_step_size(state: TrainState, batches_per_step: int, processes: Process
         now = batches_per_step // processes.world_size
         raise TrainingError(f"trainer.num_gradient_accumulation_steps: was {accumulated} in the run to be recovered, "
                             f"is {now} now; undo this change, or start a new run with another -s")  # fmt: skip
+    if not processes.is_main:
+        return
     if processes.world_size != state.num_processes:
         logger.warning("the run was begun by %d processes and is now %d's: from here on it is not, bit for bit, what "
                        "it would have been", state.num_processes, processes.world_size)  # fmt: skip

@@ -18,10 +18,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
-from luke_tasks.errors import LukeTasksError
+from luke_tasks.errors import LukeTasksError, TrainingError
 
 LOCK_NAME = ".lock"
 _UNSUPPORTED = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
+_held: dict[Path, TextIO] = {}  # the locks of this process, by directory
 logger = logging.getLogger(__name__)
 
 
@@ -39,11 +40,27 @@ def run_lock(run_dir: Path, option: str = "-s") -> Iterator[None]:
         with contextlib.suppress(OSError):  # no room on the disk: it is locked all the same
             os.ftruncate(file.fileno(), 0)
             os.write(file.fileno(), f"process {os.getpid()} on {socket.gethostname()}\n".encode())
+        _held[run_dir.absolute()] = file
         try:
             yield
         finally:  # while it is still locked; who waits to open it sees that it is another file, see `_locked_file`
+            del _held[run_dir.absolute()]
             with contextlib.suppress(OSError):  # the directory has gone, or may no longer be written to
-                path.unlink()
+                if _is_at(file, path):
+                    path.unlink()
+
+
+def check_still_ours(run_dir: Path) -> None:
+    """See that no other process has made the directory anew, after it was removed while this one had it locked.
+
+    Raises:
+        TrainingError: one has, and holds its own lock there.
+    """
+    file, path = _held.get(run_dir.absolute()), run_dir / LOCK_NAME
+    if file is not None and path.exists() and not _is_at(file, path):
+        holder = path.read_text(encoding="utf-8").strip() or "another process"
+        raise TrainingError(f"{run_dir}: this run's directory was removed, and {holder} has made another in its place; "
+                            "nothing is written into that one; start this run again with another -s")  # fmt: skip
 
 
 def check_unlocked(run_dir: Path) -> None:

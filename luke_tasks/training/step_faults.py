@@ -73,6 +73,6 @@ def explained_memory(error: Exception, batch: Batch) -> Exception:
     return TrainingError(
         f"out of memory{tried} on a batch of {rows} windows of {words} word pieces and {entities} entities; lower "
         "data_loader.batch_size or max_tokens, and raise trainer.num_gradient_accumulation_steps as much "
-        "(trainer.auto_batch_size does both), or set trainer.gradient_checkpointing to true, or trainer.precision to "
-        '"bf16"'
+        "(trainer.auto_batch_size does both), or set trainer.gradient_checkpointing to true (with -r, too), or "
+        'trainer.precision to "bf16"'
     )

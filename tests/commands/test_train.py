@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 
@@ -96,16 +97,36 @@ def test_recovering_with_the_same_config() -> None:
 def test_recovering_with_another_config_lists_the_changes(capsys: pytest.CaptureFixture[str]) -> None:
     run_dir = make_run("out.log")
     (run_dir / "config.json").write_text(json.dumps(read_config("base.json").resolved), encoding="utf-8")
-    changes = {"trainer.optimizer.lr": 1, "trainer.callbacks": [], "trainer.checkpointer": {}, "random_seed": 1}
+    changes = {"trainer.optimizer.lr": 1, "trainer.callbacks": [], "trainer.precision": "bf16", "random_seed": 1}
     assert refusal(capsys, "-r", "-o", json.dumps(changes)) == [
         "trainer.optimizer.lr: was 0.001 in the run to be recovered, is 1.0 now",
-        "trainer.checkpointer: was null in the run to be recovered, is "
-        '{"keep_most_recent_by_count": 2, "save_every_num_batches"... now',
+        'trainer.precision: was "fp32" in the run to be recovered, is "bf16" now',
         'trainer.callbacks: was [{"type": "tensorboard"}, {"type": "wandb", "project": "l... in the run to be '
         "recovered, is [] now",
         "random_seed: was 13370 in the run to be recovered, is 1 now",
         "--recover: goes on with the same config only; undo these changes, or start a new run with another -s",
     ]
+
+
+def test_recovering_with_what_messages_advise() -> None:
+    run_dir = make_run("out.log")
+    (run_dir / "config.json").write_text(json.dumps(read_config("base.json").resolved), encoding="utf-8")
+    changes = {"trainer.on_nan": "skip", "trainer.gradient_checkpointing": True, "trainer.checkpointer": {}}
+    resolved = read_config("base.json", json.dumps(changes)).resolved
+    check_run_dir(run_dir, resolved, force=False, recover=True)
+
+
+def test_a_directory_in_one_that_may_not_be_written_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the volume of a container, beside what is not the user's; and the other way round."""
+    run_dir = make_run().absolute()
+    locked = [run_dir.parent]
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path).absolute() not in locked)
+    check_run_dir(run_dir, {}, force=False, recover=False)
+    with pytest.raises(LukeTasksError, match=f"run/inside/it: cannot be made, for {re.escape(str(run_dir))} may not"):
+        locked[0] = run_dir
+        check_run_dir(run_dir / "inside" / "it", {}, force=False, recover=False)
+    with pytest.raises(LukeTasksError, match="run: may not be written to; choose another -s"):
+        check_run_dir(run_dir, {}, force=False, recover=False)
 
 
 def test_recovering_with_a_damaged_config() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from luke_tasks.training.run_lock import LOCK_NAME
 from tests.faults.harness import wrap_call
 
 STEP = "luke_tasks.training.learner:Learner.step"
@@ -37,6 +38,17 @@ def drop_rights(run_dir: Path, user: int | None) -> None:
 def remove_directory(run_dir: Path) -> None:
     """Remove the run's directory, before the third checkpoint."""
     wrap_call(SAVE, 3, lambda args: shutil.rmtree(run_dir))
+
+
+def replace_directory(run_dir: Path) -> None:
+    """Remove the run's directory in the second epoch, and make it anew as another process's, which has locked it."""
+
+    def act(args: tuple[Any, ...]) -> None:
+        shutil.rmtree(run_dir)
+        run_dir.mkdir()
+        (run_dir / LOCK_NAME).write_text("process 1 on elsewhere\n", encoding="utf-8")
+
+    wrap_call(STEP, 6, act)
 
 
 def clock_moved_back() -> None:

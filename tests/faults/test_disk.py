@@ -82,6 +82,16 @@ def test_the_directory_goes(whole: Run, tmp_path: Path) -> None:
     assert not run.run_dir.exists()  # nor was it made again, with a piece of a run in it
 
 
+def test_another_run_takes_the_place_of_the_directory(whole: Run, tmp_path: Path) -> None:
+    run = Run(whole.config, tmp_path / "run", OVERRIDES)
+    ended = run.start(setup=functools.partial(setups.replace_directory, run.run_dir)).wait()
+    assert ended.status == 1, ended.errors
+    assert lines(ended.errors) == [f"{run.run_dir}: this run's directory was removed, and process 1 on elsewhere has "
+                                   "made another in its place; nothing is written into that one; start this run again "
+                                   "with another -s"]  # fmt: skip
+    assert [path.name for path in run.run_dir.iterdir()] == [".lock"]
+
+
 def test_the_clock_falls_back(whole: Run, tmp_path: Path) -> None:
     """`whole` is a run in which it did."""
     run = Run(whole.config, tmp_path / "run", OVERRIDES)

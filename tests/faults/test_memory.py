@@ -30,8 +30,8 @@ def test_the_system_refuses(ner_config: Path, tmp_path: Path) -> None:
     assert re.fullmatch(
         r"out of memory \(\d+ bytes more were asked for\) on a batch of 8 windows of \d+ word pieces and \d+ entities; "
         r"lower data_loader.batch_size or max_tokens, and raise trainer.num_gradient_accumulation_steps as much "
-        r"\(trainer.auto_batch_size does both\), or set trainer.gradient_checkpointing to true, or trainer.precision "
-        r'to "bf16"',
+        r"\(trainer.auto_batch_size does both\), or set trainer.gradient_checkpointing to true \(with -r, too\), or "
+        r'trainer.precision to "bf16"',
         ended.last_line,
     ), ended.errors
 

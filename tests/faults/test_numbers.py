@@ -40,11 +40,14 @@ def test_it_stops(
     train_file = re.escape(ner_files["train"])
     assert re.fullmatch(
         rf"epoch 2, step 6: {fault}; try a lower learning rate \(now [\d.e-]+\), trainer.grad_norm, precision fp32, or "
-        rf'trainer.on_nan "skip" to leave such steps out; examples of this step: {train_file}:\d+, .*; '
-        rf"the last checkpoint is {re.escape(str(run_dir))}/checkpoint_epoch_1_step_4",
+        rf'trainer.on_nan "skip" \(with -r, too\) to leave such steps out; examples of this step: '
+        rf"{train_file}:\d+, .*; the last checkpoint is {re.escape(str(run_dir))}/checkpoint_epoch_1_step_4",
         line,
     ), line
     assert len(steps(run_dir)) == 5
+    advised = {"trainer.grad_norm": grad_norm, "trainer.on_nan": "skip", "trainer.gradient_checkpointing": True}
+    assert train(ner_config, run_dir, "-r", overrides=advised) == 0
+    assert len(steps(run_dir)) == 8
 
 
 def test_it_skips_and_counts(ner_config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,6 +11,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from luke_tasks.errors import ConfigError
+from luke_tasks.experiment import build, read_config
 from luke_tasks.training.checkpoint import checkpoints
 from luke_tasks.training.processes import Processes
 from tests.conftest import write_ner_config
@@ -184,3 +186,9 @@ def faults_of(values: dict[str, Any]) -> list[str]:
 )  # fmt: skip
 def test_faults(values: dict[str, Any], expected: str) -> None:
     assert faults_of(values) == [expected]
+
+
+def test_a_table_on_the_cpu_under_a_launcher(ner_config: Path) -> None:
+    config = read_config(ner_config, '{"model.encoder.entity_embeddings_on": "cpu"}')
+    with pytest.raises(ConfigError, match='"cpu", which goes with one process only, and the launcher has started 2'):
+        build(config, Processes(rank=1, world_size=2, local_rank=1, local_world_size=2, launched=True))
