@@ -106,9 +106,9 @@ def _load_allennlp(
     encoder_values = parts.model.encoder.values
     with allennlp_archive.explained(path, parts.tokenizer or encoder_values["pretrained"]):
         tokenizer = published_tokenizer(parts)
+    stored = Weights(weights, read_pickle(weights)) if weights.is_file() else None
     with allennlp_archive.explained(path, encoder_values["pretrained"]):
         folder = checkpoint_dir(encoder_values["pretrained"], weights=False)
-        stored = Weights(weights, read_pickle(weights)) if weights.is_file() else None
         if stored is not None:
             check_size(read_json(folder / "config.json"), stored, folder / "config.json")
         encoder = parts.model.encoder.build(load_weights=False)

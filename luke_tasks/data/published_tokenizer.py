@@ -167,9 +167,13 @@ def _read_sentencepiece(folder: Path, config: Mapping[str, Any]) -> tuple[Backen
                               f"of {vocab_size}; they are not of one checkpoint")  # fmt: skip
     try:
         with reported(lambda reason: CheckpointError(f"{path.name}: {reason}")):
-            return model.backend(added), Normaliser(model.charsmap)
+            backend = model.backend(added)
     except CheckpointError as error:
         raise CheckpointError(f"{folder}: {error}") from None
+    try:
+        return backend, Normaliser(model.charsmap)
+    except ValueError as error:
+        raise CheckpointError(f"{path}: {error}") from None
 
 
 def _added_tokens(folder: Path) -> dict[str, int] | None:

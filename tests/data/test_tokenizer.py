@@ -250,7 +250,7 @@ def damage(change: Callable[[dict[str, Any]], object]) -> Callable[[Path], None]
         (lambda folder: (folder / "tokenizer.json").write_bytes(b"\xff"),
          "DIR: the tokenizer is damaged: UnicodeDecodeError: "),
         (lambda folder: (folder / "special.json").write_text("{"), "DIR: the tokenizer is damaged: JSONDecodeError: "),
-        (lambda folder: (folder / "special.json").write_text("[]"), "DIR: the tokenizer is damaged: TypeError: "),
+        (lambda folder: (folder / "special.json").write_text("[]"), "DIR: the tokenizer is damaged: ValueError: special.json: expected an object"),
         (damage(lambda content: content["special_tokens"].pop("mask")), "DIR: the tokenizer is damaged: TypeError: "),
         (damage(lambda content: content.pop("special_tokens")), "DIR: the tokenizer is damaged: KeyError: "),
         (damage(lambda content: content["entity_vocab"].pop("[MASK]")),

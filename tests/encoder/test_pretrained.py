@@ -454,7 +454,7 @@ def test_special_entities_are_needed_where_only_they_are_kept(luke: Path) -> Non
         ({"num_hidden_layers": 0}, "num_hidden_layers: expected a positive integer, found 0"),
         ({"vocab_size": True}, "vocab_size: expected a positive integer, found True"),
         ({"pad_token_id": None}, "pad_token_id: expected an integer of at least 0, found None"),
-        ({"layer_norm_eps": "small"}, "layer_norm_eps: expected a number, found 'small'"),
+        ({"layer_norm_eps": "small"}, "layer_norm_eps: expected a number of at least 0, found 'small'"),
         ({"use_entity_aware_attention": 1}, "use_entity_aware_attention: expected true or false, found 1"),
         ({"hidden_act": 3}, "hidden_act: expected a string, found 3"),
         ({"num_attention_heads": 3}, "hidden_size 16 is not a multiple of num_attention_heads 3"),

@@ -106,7 +106,7 @@ def test_faults(tmp_path: Path) -> None:
         load(checkpoint)
     assert str(raised.value) == f"{checkpoint}: missing tensors: embeddings.word_embeddings.weight"
     (checkpoint / "model.safetensors").unlink()
-    with pytest.raises(CheckpointError, match=r"^.*/bert: transformers cannot load it: [^\n]+$"):
+    with pytest.raises(CheckpointError, match=r"^.*/bert: holds no weights; expected model.safetensors or [^\n]+$"):
         load(checkpoint)
     (checkpoint / "config.json").write_text(json.dumps({"model_type": "no such model"}))
     with pytest.raises(CheckpointError, match=r"^.*/bert: transformers cannot load it: [^\n]+$"):

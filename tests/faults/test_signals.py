@@ -53,7 +53,7 @@ def test_in_the_loop(signum: int, status: int, call: str, number: int, where: st
 @pytest.mark.parametrize(
     ("call", "number", "message"),
     [
-        ("luke_tasks.experiment:_read_set", 1, "interrupted"),
+        ("luke_tasks.experiment:read_set", 1, "interrupted"),
         ("tarfile:TarFile.add", 2, "interrupted; the last checkpoint is {last}; go on with the same command and -r (in "
          "place of -f)"),
     ],
@@ -95,12 +95,13 @@ def test_under_a_launcher_a_second_signal_is_the_same_one(monkeypatch: pytest.Mo
 
 def test_what_a_library_swallowed_is_not_lost() -> None:
     """Python itself drops what is raised within `__del__`."""
+    before = signal.getsignal(signal.SIGTERM)
     with interrupts.raised_signals():
         with pytest.raises(interrupts.Terminated):
             os.kill(os.getpid(), signal.SIGTERM)
         with interrupts.interrupts() as noted:
             assert noted.signum == signal.SIGTERM
-    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 def test_an_ignored_signal_stays_ignored() -> None:
