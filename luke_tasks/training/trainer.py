@@ -83,7 +83,7 @@ class Trainer:
             they are and go on (`skip`); after 100 such steps in a row, or an epoch of nothing else, it stops, too.
         auto_batch_size: before the first step, halve `batch_size` (and `max_tokens`) of both data loaders until the
             largest batch fits into memory, and double `num_gradient_accumulation_steps` as often: a step keeps its
-            examples.
+            examples (of an odd size, all but one or a few).
     """
 
     def __init__(

@@ -41,7 +41,7 @@ class Callback(Registrable):
         """An epoch and its validation are over."""
 
     def on_end(self, metrics: dict[str, Any]) -> None:
-        """Training is over; `metrics` is `metrics.json`."""
+        """Training is over; `metrics` is `metrics.json`, without scores of test data, which come later."""
 
     def on_stop(self) -> None:
         """Training is broken off, by a signal or an error; it may be recovered later."""
