@@ -245,8 +245,8 @@ def _read_with_transformers(folder: Path) -> tuple[Backend, SpecialTokens, PairL
             str(folder), add_prefix_space=True, trust_remote_code=False, local_files_only=True
         )
         backend = loaded.backend_tokenizer
-    ids = {"cls": loaded.cls_token_id, "sep": loaded.sep_token_id, "pad": loaded.pad_token_id,
-           "mask": loaded.mask_token_id, "unknown": loaded.unk_token_id}  # fmt: skip
+        ids = {"cls": loaded.cls_token_id, "sep": loaded.sep_token_id, "pad": loaded.pad_token_id,
+               "mask": loaded.mask_token_id, "unknown": loaded.unk_token_id}  # fmt: skip
     absent = [key for key, value in ids.items() if value is None]
     if absent:
         raise CheckpointError(f"{folder}: its tokenizer has no {', '.join(absent)} token; a LUKE, RoBERTa, XLM-R or "

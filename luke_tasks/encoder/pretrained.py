@@ -92,6 +92,10 @@ class LukeConfig:
                 f"{origin}: hidden_size {values['hidden_size']} is not a multiple of num_attention_heads "
                 f"{values['num_attention_heads']}"
             )
+        for name in ("vocab_size", "max_position_embeddings"):  # whose embeddings have a row of padding
+            pad, rows = values.get("pad_token_id", cls.pad_token_id), values.get(name, known[name].default)
+            if pad >= rows:
+                raise CheckpointError(f"{origin}: pad_token_id {pad} is not below {name} {rows}")
         rewritten = ("model_type", "architectures")
         extra = {name: value for name, value in content.items() if name not in known and name not in rewritten}
         return cls(**values, extra=extra)

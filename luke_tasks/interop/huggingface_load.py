@@ -19,7 +19,7 @@ from luke_tasks.data.labels import Labels
 from luke_tasks.encoder.luke import LukeEncoder
 from luke_tasks.encoder.pretrained import ENTITY_QUERY, LukeConfig
 from luke_tasks.encoder.weights import Weights
-from luke_tasks.errors import ArchiveError, CheckpointError, listed
+from luke_tasks.errors import ArchiveError, CheckpointError, describe, listed
 from luke_tasks.heads.head import Model
 from luke_tasks.interop.huggingface import BY_NAME, CONFIG_KEY, NO_ENTITY_NAMES, Facts, HeadClass
 from luke_tasks.readers.conll_span import NON_ENTITY
@@ -143,7 +143,7 @@ def _labels(content: Mapping[str, Any], kind: HeadClass, path: Path) -> Labels:
         found = {str(index): f"LABEL_{index}" for index in range(1 if content.get("num_labels") == 1 else 2)}
     ids = [str(number) for number in range(len(found))] if isinstance(found, dict) else []
     if not ids or set(found) != set(ids) or not all(isinstance(label, str) and label for label in found.values()):
-        raise CheckpointError(f"{path}: id2label: expected a name for each id from 0 on, found {str(found)[:80]}")
+        raise CheckpointError(f"{path}: id2label: expected a name for each id from 0 on, found {describe(found)}")
     names = [found[number] for number in ids]
     if kind.head == "ner":
         names = [NON_ENTITY if name in NO_ENTITY_NAMES else name for name in names]

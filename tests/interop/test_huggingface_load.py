@@ -376,8 +376,8 @@ def test_problem_types(tmp_path: Path, labels: list[str], problem_type: str | No
         ({"architectures": ...}, "architectures None: expected one of LukeFor"),
         ({"model_type": "bert"}, "model_type 'bert': only fine-tuned LUKE checkpoints"),
         ({"hidden_size": "16"}, "hidden_size: expected a positive integer, found '16'"),
-        ({"id2label": {"0": "O", "2": "PER"}}, "id2label: expected a name for each id from 0 on, found {'0': 'O', '2'"),
-        ({"id2label": ["O", "PER"]}, "id2label: expected a name for each id from 0 on, found ['O', 'PER']"),
+        ({"id2label": {"0": "O", "2": "PER"}}, 'id2label: expected a name for each id from 0 on, found {"0": "O", "2"'),
+        ({"id2label": ["O", "PER"]}, 'id2label: expected a name for each id from 0 on, found ["O", "PER"]'),
         ({"id2label": {"0": "PER", "1": "LOC"}}, "id2label: none of PER, LOC is O or NIL, which a span that is no "
                                                  "entity gets; rename that one in config.json"),
         ({"id2label": {"0": "O", "1": "NIL"}}, "id2label: O stands there more than once"),
