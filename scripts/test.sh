@@ -15,7 +15,15 @@ step() {
     "$@"
 }
 
+# Tests of pages are skipped where there is no browser ($CHROMIUM, or one on the PATH).
+find_browser() { command -v "${CHROMIUM:-chromium}" || command -v chromium-browser || command -v google-chrome; }
+
 step scripts/setup.sh
+if ! find_browser >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    echo "== installing Chromium for the tests of pages"
+    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends chromium; } \
+        >/dev/null || echo "test: Chromium could not be installed; tests of pages are skipped" >&2
+fi
 export PATH="$PWD/.venv/bin:$PATH"
 step ruff check .
 step ruff format --check .

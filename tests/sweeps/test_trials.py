@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from luke_tasks.__main__ import main
@@ -91,6 +92,8 @@ def test_orphans_are_ended(tmp_path: Path) -> None:
     namesake = subprocess.Popen([sys.executable, *arguments, "trials/000"], cwd=tmp_path / "elsewhere")
     own = subprocess.Popen([sys.executable, *arguments, "trials/000"], cwd=tmp_path)
     try:
+        while not all(psutil.Process(process.pid).cmdline() for process in (orphan, other, namesake, own)):
+            time.sleep(0.01)  # for a moment after its start a process has no command line yet
         assert end_orphans([directory], 30) == 2
         assert orphan.poll() is not None and own.poll() is not None
         assert other.poll() is None and namesake.poll() is None
