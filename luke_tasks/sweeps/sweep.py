@@ -16,7 +16,6 @@ What it leaves in its directory:
 from __future__ import annotations
 
 import importlib.util
-import inspect
 import json
 import logging
 import secrets
@@ -26,7 +25,6 @@ from pathlib import Path
 from typing import Any
 
 from luke_tasks.config import LoadedConfig, apply_overrides, load_config, merge_overrides
-from luke_tasks.data.loader import DataLoader
 from luke_tasks.errors import LukeTasksError
 from luke_tasks.files import write_json
 from luke_tasks.sweeps import results
@@ -243,8 +241,7 @@ class Sweep:
     def _data_overrides(self) -> dict[str, Any]:
         """Trials share one cache of the data that were read, where the config names none and `datasets` is there."""
         loader = self.checked.values.get("data_loader")
-        known = "cache_dir" in inspect.signature(DataLoader).parameters
-        if not known or importlib.util.find_spec("datasets") is None or not isinstance(loader, dict):
+        if importlib.util.find_spec("datasets") is None or not isinstance(loader, dict):
             return {}
         values = self.checked.values
         keys = [key for key in ("data_loader", "validation_data_loader")
