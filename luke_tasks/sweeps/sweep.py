@@ -187,17 +187,29 @@ class Sweep:
     def trial_job(self, number: int, parameters: dict[str, Any], worker: int) -> Job:
         """What `train` is to do for a trial."""
         directory = self.directory / "trials" / f"{number:03d}"
-        overrides = {**self._data_overrides(), **parameters}
+        overrides = {**self.data_overrides(), **parameters}
         asks = self.checked.space.early_terminate is not None
         if asks:
-            trainer = merge_overrides(self.checked.values, parameters).get("trainer") or {}
-            own = {"type": "sweep", "answer_file": str(answer_file(directory.absolute()))}
-            overrides["trainer.callbacks"] = [*(trainer.get("callbacks") or []), own]
+            overrides.update(self.asking(directory, parameters))
         return self._job(number, directory, overrides, worker, asks=asks)
+
+    def values_of(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        """The config of a trial, without what the sweep adds to it."""
+        return merge_overrides(self.checked.values, parameters)
+
+    def asking(self, directory: Path, parameters: dict[str, Any]) -> dict[str, Any]:
+        """The override that lets a trial ask after each epoch whether it is to go on."""
+        trainer = self.values_of(parameters).get("trainer") or {}
+        own = {"type": "sweep", "answer_file": str(answer_file(directory.absolute()))}
+        return {"trainer.callbacks": [*(trainer.get("callbacks") or []), own]}
+
+    def flags(self) -> list[str]:
+        """Of `train`, the same for every trial."""
+        return [flag for name in self.options.include_packages for flag in ("--include-package", name)]
 
     def num_epochs(self, parameters: dict[str, Any]) -> int | None:
         """Of a trial."""
-        trainer = merge_overrides(self.checked.values, parameters).get("trainer")
+        trainer = self.values_of(parameters).get("trainer")
         number = trainer.get("num_epochs") if isinstance(trainer, dict) else None
         if number is None:
             number = self.checked.config.resolved["trainer"].get("num_epochs")  # the default
@@ -227,18 +239,18 @@ class Sweep:
         runs = self.directory / "retrain" / f"{best.number:03d}"  # after more trials, another may be the best
         jobs = [
             self._job(added, runs / str(added),
-                      {**self._data_overrides(), **best.parameters, **seed_overrides(values, added)}, 0)
+                      {**self.data_overrides(), **best.parameters, **seed_overrides(values, added)}, 0)
             for added in range(self.options.retrain_seeds)
         ]  # fmt: skip
         return retrain(jobs, result.objectives, self.directory, shares=self.shares, launch=self.launch)
 
     def _job(self, number: int, directory: Path, overrides: dict[str, Any], worker: int, *, asks: bool = False) -> Job:
-        flags = [flag for name in self.options.include_packages for flag in ("--include-package", name)]
         # Each path by itself: `train` reads overrides as Jsonnet, which sorts keys, so that tied seeds would come last.
         overrides = {path: value for name, value in overrides.items() for path in tied_paths(name)}
-        return Job(number, self.directory / "config.json", directory, overrides, asks, self.shares[worker], flags)
+        return Job(number, self.directory / "config.json", directory, overrides, asks, self.shares[worker],
+                   self.flags())  # fmt: skip
 
-    def _data_overrides(self) -> dict[str, Any]:
+    def data_overrides(self) -> dict[str, Any]:
         """Trials share one cache of the data that were read, where the config names none and `datasets` is there."""
         loader = self.checked.values.get("data_loader")
         if importlib.util.find_spec("datasets") is None or not isinstance(loader, dict):

@@ -29,7 +29,7 @@ from luke_tasks.sweeps.records import Objective, ParameterRange, SweepResult
 from luke_tasks.sweeps.results import write_best_values, write_tables
 from luke_tasks.sweeps.space import Space
 from luke_tasks.sweeps.sweep import Sweep, SweepOptions
-from luke_tasks.sweeps.trials import Job, TrialProcess, answer_file
+from luke_tasks.sweeps.trials import Job, TrialProcess
 
 _ATTRIBUTES = {"int": ("low", "high", "step", "log"), "float": ("low", "high", "step", "log"),
                "categorical": ("choices",)}  # fmt: skip
@@ -185,31 +185,21 @@ class Tune(Sweep):
 
     def trial_job(self, number: int, parameters: dict[str, Any], worker: int) -> Job:
         """What `train` is to do for a trial."""
-        directory = self.directory / f"trial_{number}"
-        overrides: dict[str, Any] = {}
-        if self.pruner is not None:
-            with _environment(parameters):
-                trainer = load_config(self.config).values.get("trainer") or {}
-            own = {"type": "sweep", "answer_file": str(answer_file(directory.absolute()))}
-            overrides["trainer.callbacks"] = [*(trainer.get("callbacks") or []), own]
-        flags = [flag for name in self.options.include_packages for flag in ("--include-package", name)]
-        return Job(number, self.config, directory, overrides, self.pruner is not None, as_variables(parameters), flags)
+        directory, asks = self.directory / f"trial_{number}", self.pruner is not None
+        overrides = self.asking(directory, parameters) if asks else {}
+        return Job(number, self.config, directory, overrides, asks, as_variables(parameters), self.flags())
 
-    def num_epochs(self, parameters: dict[str, Any]) -> int | None:
-        """Of a trial, as its config says."""
+    def values_of(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        """The config of a trial, where it reads its variables."""
         with _environment(parameters):
-            number = (load_config(self.config).values.get("trainer") or {}).get("num_epochs")
-        if number is None:
-            number = self.checked.config.resolved["trainer"].get("num_epochs")  # the default
-        return int(number) if isinstance(number, (int, float)) else None
+            return load_config(self.config).values
 
     def write(self, result: SweepResult) -> None:
         """Tables, and the best config."""
         write_tables(result)
         best = result.best()
         if best is not None:
-            with _environment(best.parameters):
-                write_best_values(result, load_config(self.config).values, self.options.include_packages)
+            write_best_values(result, self.values_of(best.parameters), self.options.include_packages)
 
 
 def as_variables(parameters: dict[str, Any]) -> dict[str, str]:
