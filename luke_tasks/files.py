@@ -1,7 +1,11 @@
-"""Writing files so that a reader never sees half of one: beside the target, flushed to disk, then renamed."""
+"""Writing files so that a reader never sees half of one: beside the target, flushed to disk, then renamed.
+
+And the digest of one.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -68,6 +72,12 @@ def write_json(path: Path, value: Any) -> None:
     """Write indented JSON to `path`, replacing it in one step."""
     with replacing(path) as partial:
         partial.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's content, as hex digits. Raises OSError when it cannot be read."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _flush(path: Path) -> None:

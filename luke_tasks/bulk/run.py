@@ -19,6 +19,7 @@ from luke_tasks.bulk.ray_workers import RayOptions, outcomes
 from luke_tasks.bulk.shards import Shard, find_files, plan, records_if_finished, remove_leftovers
 from luke_tasks.bulk.worker import Job, Outcome, Worker
 from luke_tasks.errors import ArchiveError, LukeTasksError, PredictionError
+from luke_tasks.files import file_sha256
 from luke_tasks.training.run_lock import run_lock
 
 logger = logging.getLogger(__name__)
@@ -180,8 +181,7 @@ def _fingerprint(name: str | Path) -> str:
     for file in files:
         if file.is_file():
             digest.update(f"{file.relative_to(path) if file != path else ''}\0{file.stat().st_size}\0".encode())
-            with file.open("rb") as stream:
-                digest.update(hashlib.file_digest(stream, "sha256").digest())
+            digest.update(bytes.fromhex(file_sha256(file)))
     return digest.hexdigest()
 
 

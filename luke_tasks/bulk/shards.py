@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from luke_tasks.errors import DataError, LukeTasksError
-from luke_tasks.files import is_partial, write_json
+from luke_tasks.files import file_sha256, is_partial, write_json
 
 _BYTES_AT_ONCE = 1 << 20
 
@@ -158,11 +158,10 @@ def _cut(file: InputFile, output_dir: Path, lines_per_shard: int | None) -> Iter
 
 def _ranges(path: Path, lines_per_shard: int | None) -> Iterator[tuple[int, int, int, str]]:
     """The parts of a file: bytes `[start, end)`, number of the first line, SHA-256."""
+    if lines_per_shard is None:
+        yield 0, path.stat().st_size, 1, file_sha256(path)
+        return
     with path.open("rb") as file:
-        if lines_per_shard is None:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-            yield 0, file.tell(), 1, sha256
-            return
         start = end = 0
         first_line, digest = 1, hashlib.sha256()
         for number, line in enumerate(file, start=1):

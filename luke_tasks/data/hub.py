@@ -6,7 +6,6 @@ weights. Two readers of small files in such a folder stand here too, for the tok
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from luke_tasks.errors import CheckpointError, describe
+from luke_tasks.files import file_sha256
 from luke_tasks.untrusted import parse_json
 
 SPECIAL_ENTITIES = ("[PAD]", "[UNK]", "[MASK]", "[MASK2]")  # the order of their ids where no other entity is kept
@@ -194,8 +194,7 @@ def _minilm_in_wheel() -> Path | None:
 @cache  # 90 MB: hashed once per process
 def _sha256(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return file_sha256(path)
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read: {error.strerror or error}") from None
 

@@ -8,7 +8,6 @@ so is made again. Old folders stay until the user removes them.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import logging
 import re
@@ -26,7 +25,7 @@ from luke_tasks.data.labels import Labels
 from luke_tasks.data.stored import StoredClass, UnstorableError
 from luke_tasks.data.stored_set import EXAMPLES_FILE, FEATURES_FILE, SetWriter, StoredExamples, StoredFeatures
 from luke_tasks.errors import DataError, LukeTasksError
-from luke_tasks.files import is_partial, new_directory, write_json
+from luke_tasks.files import file_sha256, is_partial, new_directory, write_json
 from luke_tasks.readers.data_set import DataSet, count_labels
 from luke_tasks.readers.feature_key import content_digest, digest_of, feature_key
 from luke_tasks.readers.reader import Reader
@@ -148,7 +147,7 @@ def _kept_messages() -> Iterator[list[tuple[int, str]]]:
 
 
 def _file_entry(path: Path) -> dict[str, Any]:
-    return {"size": path.stat().st_size, "sha256": content_digest(path)}
+    return {"size": path.stat().st_size, "sha256": file_sha256(path)}
 
 
 @contextlib.contextmanager
@@ -206,6 +205,5 @@ def _check_file(path: Path, written: dict[str, Any]) -> None:
     size = path.stat().st_size
     if size != written["size"]:
         raise _Damaged(f"{path.name} has {size:,} bytes, {written['size']:,} were written")
-    with path.open("rb") as file:
-        if hashlib.file_digest(file, "sha256").hexdigest() != written["sha256"]:
-            raise _Damaged(f"{path.name} is not what was written")
+    if file_sha256(path) != written["sha256"]:
+        raise _Damaged(f"{path.name} is not what was written")

@@ -18,6 +18,7 @@ import tokenizers
 
 import luke_tasks
 from luke_tasks.errors import DataError, LukeTasksError
+from luke_tasks.files import file_sha256
 from luke_tasks.readers.reader import Reader
 from luke_tasks.spec import Spec
 
@@ -65,8 +66,7 @@ def content_digest(path: str | Path) -> str:
         if path.exists() and not path.is_file():
             raise DataError(f"{path}: is neither a file nor a folder, so it cannot be told whether it has changed; "
                             "remove data_loader.cache_dir to read it")  # fmt: skip
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return file_sha256(path)
     except FileNotFoundError:
         raise DataError(f"{path}: no such file") from None
     except OSError as error:
