@@ -25,7 +25,7 @@ from safetensors.torch import load
 
 from luke_tasks.files import is_partial
 from luke_tasks.training.checkpoint import checkpoints
-from tests.training.runs import assert_same_weights, metrics, steps
+from tests.training import runs
 
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(["tests.faults.preloaded"])
@@ -270,14 +270,10 @@ def _noting(original: Callable[..., Any], note: Callable[[str], None], phase: st
 
 def assert_same_run(recovered: Path, whole: Path) -> None:
     """Bit for bit: every step, every metric, the last and the best weights, those of the archive too."""
-    assert steps(recovered) == steps(whole)
-    assert metrics(recovered) == metrics(whole)
+    runs.assert_same_run(recovered, whole)
     for path in whole.glob("metrics_epoch_*.json"):
         assert _plain(recovered / path.name) == _plain(path)
-    assert_same_weights(recovered / "best.safetensors", whole / "best.safetensors")
-    last = checkpoints(whole)[-1].name
-    assert checkpoints(recovered)[-1].name == last
-    assert_same_weights(recovered / last / "model.safetensors", whole / last / "model.safetensors")
+    assert checkpoints(recovered)[-1].name == checkpoints(whole)[-1].name
     first, second = archived_weights(recovered), archived_weights(whole)
     assert first.keys() == second.keys()
     assert all(first[name].equal(second[name]) for name in first)
@@ -312,3 +308,18 @@ def wait_for(condition: Callable[[], bool], command: Command, seconds: float = 6
     while not condition() and command.is_running:
         assert time.monotonic() < end, "nothing happened"
         time.sleep(0.002)
+
+
+def assert_no_process_left(session: int, within_seconds: float = 20) -> None:
+    """Every process of a session (`start_new_session` of `Popen`: its id is the program's) ends within that time."""
+    import psutil
+    children = [one for one in psutil.process_iter() if _session(one.pid) == session]
+    _, alive = psutil.wait_procs(children, timeout=within_seconds)
+    assert alive == []
+
+
+def _session(pid: int) -> int | None:
+    try:
+        return os.getsid(pid)
+    except OSError:
+        return None

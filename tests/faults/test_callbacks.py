@@ -16,6 +16,7 @@ import pytest
 
 from luke_tasks.training.callbacks import callback
 from luke_tasks.training.callbacks.callback import Callback
+from tests.faults.harness import assert_no_process_left
 from tests.training.runs import metrics, steps, train
 
 METHODS = ("__init__", "on_start", "on_step", "on_epoch", "on_end")
@@ -127,7 +128,7 @@ def test_threads_end_with_the_run(ner_config: Path, tmp_path: Path) -> None:
 
 def test_wandb_with_a_server_that_never_answers(ner_config: Path, tmp_path: Path) -> None:
     """Neither the training nor the exit waits for it beyond the limit; its helper process is ended."""
-    psutil = pytest.importorskip("psutil")
+    pytest.importorskip("psutil")
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         server.listen()
@@ -148,13 +149,4 @@ def test_wandb_with_a_server_that_never_answers(ner_config: Path, tmp_path: Path
     assert '"validation_f1"' in output
     log = (tmp_path / "run" / "out.log").stat().st_mtime  # its last line is that of the archive
     assert time.time() - (time.monotonic() - ended) - log < 30  # wandb's own exit waits 90 seconds
-    children = [one for one in psutil.process_iter() if _session(one.pid) == process.pid]
-    _, alive = psutil.wait_procs(children, timeout=20)
-    assert alive == []
-
-
-def _session(pid: int) -> int | None:
-    try:
-        return os.getsid(pid)
-    except OSError:
-        return None
+    assert_no_process_left(process.pid)

@@ -31,16 +31,6 @@ MOMENTS = {
 }
 
 
-@pytest.fixture(scope="module")
-def whole(tiny_luke_dir: Path, ner_files: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Run:
-    from tests.conftest import write_ner_config
-
-    folder = tmp_path_factory.mktemp("whole")
-    run = Run(write_ner_config(folder, tiny_luke_dir, ner_files), folder / "run", OVERRIDES)
-    assert run.start().wait().status == 0
-    return run
-
-
 @pytest.mark.parametrize("name", MOMENTS)
 def test_killed(name: str, whole: Run, tmp_path: Path, ner_files: dict[str, str]) -> None:
     run = Run(whole.config, tmp_path / "run", OVERRIDES)

@@ -13,20 +13,10 @@ import pytest
 
 from luke_tasks.training import interrupts
 from luke_tasks.training.checkpoint import checkpoints
-from tests.faults.harness import Run, Signal, assert_same_run, evaluation_fault
+from tests.faults.harness import Run, Signal, assert_no_process_left, assert_same_run, evaluation_fault
 from tests.training.runs import steps
 
 OVERRIDES: dict[str, Any] = {"trainer.num_epochs": 3, "trainer.num_gradient_accumulation_steps": 2}
-
-
-@pytest.fixture(scope="module")
-def whole(tiny_luke_dir: Path, ner_files: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Run:
-    from tests.conftest import write_ner_config
-
-    folder = tmp_path_factory.mktemp("whole")
-    run = Run(write_ner_config(folder, tiny_luke_dir, ner_files), folder / "run", OVERRIDES)
-    assert run.start().wait().status == 0
-    return run
 
 
 @pytest.mark.parametrize(
@@ -116,7 +106,7 @@ def test_an_ignored_signal_stays_ignored() -> None:
 
 def test_its_children_end_with_it(whole: Run, tmp_path: Path) -> None:
     """wandb's helper, which is a process of its own; by a program of its own, whose exit is the real one."""
-    psutil = pytest.importorskip("psutil")
+    pytest.importorskip("psutil")
     code = "import sys; from tests.faults.harness import Signal; " \
            "Signal('luke_tasks.training.learner:Learner.step', 3, 15)(); " \
            "from luke_tasks.__main__ import main; sys.exit(main())"  # fmt: skip
@@ -130,13 +120,4 @@ def test_its_children_end_with_it(whole: Run, tmp_path: Path) -> None:
     assert process.returncode == 143, errors
     assert "switched off" not in errors
     assert list((tmp_path / "run").glob("wandb/offline-run-*"))
-    children = [one for one in psutil.process_iter() if _session(one.pid) == process.pid]
-    _, alive = psutil.wait_procs(children, timeout=20)
-    assert alive == []
-
-
-def _session(pid: int) -> int | None:
-    try:
-        return os.getsid(pid)
-    except OSError:
-        return None
+    assert_no_process_left(process.pid)

@@ -12,6 +12,7 @@ from typing import Any
 from safetensors.torch import load_file
 
 from luke_tasks.__main__ import main
+from luke_tasks.training.checkpoint import checkpoints
 
 
 def train(config: Path, run_dir: Path, *flags: str, overrides: dict[str, Any] | None = None) -> int:
@@ -38,6 +39,15 @@ def metrics(run_dir: Path) -> dict[str, Any]:
     """`metrics.json` without what a clock or the machine decides."""
     content: dict[str, Any] = json.loads((run_dir / "metrics.json").read_text(encoding="utf-8"))
     return {key: value for key, value in content.items() if not key.endswith(("duration", "memory_MB"))}
+
+
+def assert_same_run(a: Path, b: Path) -> None:
+    """Two runs logged the same steps and metrics, and their best and last weights are the same, bit for bit."""
+    assert steps(a) == steps(b)
+    assert metrics(a) == metrics(b)
+    assert_same_weights(a / "best.safetensors", b / "best.safetensors")
+    last = checkpoints(b)[-1].name
+    assert_same_weights(a / last / "model.safetensors", b / last / "model.safetensors")
 
 
 def assert_same_weights(a: Path, b: Path) -> None:

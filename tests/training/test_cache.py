@@ -5,36 +5,19 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 import luke_tasks
 from luke_tasks.__main__ import main
 from luke_tasks.training.checkpoint import checkpoints
 from tests.tiny import tiny_roberta
-from tests.training.runs import assert_same_weights, metrics, steps, train
+from tests.training.runs import assert_same_run, metrics, train
 
 pytest.importorskip("datasets")
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-def assert_same_run(cached: Path, own: Path) -> None:
-    assert steps(cached) == steps(own)
-    assert metrics(cached) == metrics(own)
-    assert_same_weights(cached / "best.safetensors", own / "best.safetensors")
-    last = checkpoints(own)[-1].name
-    assert_same_weights(cached / last / "model.safetensors", own / last / "model.safetensors")
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.mark.parametrize(

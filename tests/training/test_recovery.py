@@ -7,36 +7,18 @@ import random
 import shutil
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from luke_tasks.training.checkpoint import checkpoints
-from tests.training.runs import assert_same_weights, metrics, spawn, steps, train
+from tests.training.runs import assert_same_run, metrics, spawn, steps, train
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 OVERRIDES = {"trainer.checkpointer.save_every_num_batches": 2, "trainer.num_epochs": 3, "data_loader.batch_size": 4,
              "trainer.num_gradient_accumulation_steps": 2,
              "trainer.moving_average": {"type": "exponential", "decay": 0.9}}  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Sums in another order are other sums: both runs use one thread."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-def assert_same_run(recovered: Path, uninterrupted: Path) -> None:
-    assert steps(recovered) == steps(uninterrupted)
-    assert metrics(recovered) == metrics(uninterrupted)
-    assert_same_weights(recovered / "best.safetensors", uninterrupted / "best.safetensors")
-    last = checkpoints(uninterrupted)[-1].name
-    assert_same_weights(recovered / last / "model.safetensors", uninterrupted / last / "model.safetensors")
 
 
 def test_killed_at_a_random_step(ner_config: Path, tmp_path: Path) -> None:
