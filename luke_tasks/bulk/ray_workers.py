@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 import logging
 import os
-import socket
 import warnings
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
@@ -19,10 +18,10 @@ from typing import Any
 from luke_tasks.bulk.shards import Shard
 from luke_tasks.bulk.worker import SAME_PATHS, Job, Outcome, Worker
 from luke_tasks.errors import LukeTasksError, PredictionError
+from luke_tasks.ray_cluster import connected
 
 logger = logging.getLogger(__name__)
 _OBJECT_STORE_BYTES = 128 * 2**20  # of a Ray of our own: only the shards' names pass through it
-_CONNECT_SECONDS = 10
 
 
 @dataclass(frozen=True)
@@ -121,53 +120,13 @@ def _cluster(options: RayOptions) -> Iterator[Any]:
     except ImportError as error:
         raise LukeTasksError(f"Ray is asked for, but cannot be imported ({error}): pip install 'luke-tasks[ray]'") \
             from error  # fmt: skip
-    if ray.is_initialized():
-        yield ray
-        return
     mine: dict[str, Any] = {}
     if address == "local":
         mine = {"include_dashboard": False, "object_store_memory": _OBJECT_STORE_BYTES}
         if options.workers:
             mine["num_cpus"] = options.workers * options.cpus_per_worker
-    _check_reachable(address)
-    try:
-        with _no_stderr():
-            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **mine)
-    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-        reason = str(error).strip().partition("\n")[0]
-        what = (
-            "a Ray on this machine did not start" if address == "local" else f"{address}: no Ray cluster answers there"
-        )
-        raise LukeTasksError(f"{what}: {reason}") from error
-    try:
+    with connected(address, **mine):
         yield ray
-    finally:
-        ray.shutdown()
-
-
-def _check_reachable(address: str) -> None:
-    """Raises LukeTasksError when nothing listens at `HOST:PORT` or `ray://HOST:PORT`: Ray itself waits for minutes."""
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if not host or not port.isdecimal():
-        return
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_SECONDS).close()
-    except (OSError, OverflowError) as error:
-        raise LukeTasksError(f"{address}: no Ray cluster answers there: {error}") from error
-
-
-@contextmanager
-def _no_stderr() -> Iterator[None]:
-    """Drop what native code writes to standard error: Ray's says that it found its log level."""
-    saved = os.dup(2)
-    null = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(null, 2)
-        yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)
-        os.close(null)
 
 
 @contextmanager

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from luke_tasks.errors import LukeTasksError
+from luke_tasks.ray_cluster import connected
 from luke_tasks.sweeps.trials import Job, TrialProcess
 
 os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")  # the runs write their own metrics
@@ -241,14 +242,7 @@ def ray_trials(
         LukeTasksError: there is no such cluster.
     """
     logging.getLogger("ray").setLevel(logging.ERROR)  # Ray and Tune report on themselves at length
-    started = not ray.is_initialized()
-    if started:
-        try:
-            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, include_dashboard=False)
-        except (ConnectionError, ValueError, RuntimeError) as error:
-            shown = " ".join(str(error).split())[:300]
-            raise LukeTasksError(f"--ray {address or ''}: no cluster can be reached: {shown}") from None
-    try:
+    with connected(address, include_dashboard=False):
         total = ray.cluster_resources()
         cpus = cpus or max(1, int(total.get("CPU", 1)) // workers)
         gpus = gpus if gpus is not None else float(total.get("GPU", 0) >= 1)
@@ -259,9 +253,6 @@ def ray_trials(
             yield launcher
         finally:
             launcher.close()
-    finally:
-        if started:
-            ray.shutdown()
 
 
 def _at_most_a_machine(cpus: int) -> int:

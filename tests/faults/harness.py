@@ -313,6 +313,7 @@ def wait_for(condition: Callable[[], bool], command: Command, seconds: float = 6
 def assert_no_process_left(session: int, within_seconds: float = 20) -> None:
     """Every process of a session (`start_new_session` of `Popen`: its id is the program's) ends within that time."""
     import psutil
+
     children = [one for one in psutil.process_iter() if _session(one.pid) == session]
     _, alive = psutil.wait_procs(children, timeout=within_seconds)
     assert alive == []

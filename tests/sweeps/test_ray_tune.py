@@ -150,15 +150,17 @@ def test_trial_that_may_not_begin(actor: Any, tmp_path: Path) -> None:
 
 
 def test_no_cluster_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from luke_tasks import ray_cluster
     from luke_tasks.sweeps import ray_tune
 
     def refuse(**options: Any) -> None:
         raise ConnectionError("Failed to connect\nto it")
 
     monkeypatch.setattr(ray_tune.ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray_cluster, "_check_reachable", lambda address: None)
     monkeypatch.setattr(ray_tune.ray, "init", refuse)
     with (
-        pytest.raises(LukeTasksError, match="--ray head:6379: no cluster can be reached: Failed to connect to it"),
+        pytest.raises(LukeTasksError, match=r"^head:6379: no Ray cluster answers there: Failed to connect to it"),
         ray_tune.ray_trials(tmp_path, workers=1, address="head:6379"),
     ):
         pass
