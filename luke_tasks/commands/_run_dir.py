@@ -52,7 +52,7 @@ def check_run_dir(run_dir: Path, resolved: dict[str, object], *, force: bool, re
     if recover and (run_dir / "config.json").exists():
         from luke_tasks.training.archive import read_config
 
-        _check_same_config(read_config(run_dir / "config.json"), resolved)
+        _check_same_config(_with_later_keys(read_config(run_dir / "config.json")), resolved)
 
 
 @contextmanager
@@ -90,6 +90,15 @@ def _is_run(names: set[str]) -> bool:
     """Whether a training made the directory that holds these: it begins with the log, then writes the config."""
     whole = {name for name in names if name != LOCK_NAME and not is_partial(Path(name))}
     return whole == {"out.log"} or ("config.json" in whole and not whole.isdisjoint({"out.log", "meta.json"}))
+
+
+def _with_later_keys(old: dict[str, object]) -> dict[str, object]:
+    """A resolved config with the defaults of keys that have come with a later version than it was written by."""
+    from luke_tasks.experiment_config import ExperimentConfig
+    from luke_tasks.schema import check
+
+    spec, faults = check(old, ExperimentConfig)
+    return old if faults else spec.to_json()
 
 
 def _check_same_config(old: dict[str, object], new: dict[str, object]) -> None:

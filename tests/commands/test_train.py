@@ -108,6 +108,22 @@ def test_recovering_with_another_config_lists_the_changes(capsys: pytest.Capture
     ]
 
 
+def test_recovering_what_an_earlier_version_began(capsys: pytest.CaptureFixture[str]) -> None:
+    """Its config lacks keys that are new; they must have their defaults."""
+    run_dir = make_run("out.log")
+    old = read_config("base.json").resolved
+    for part, key in ((old["trainer"], "on_nan"), (old["trainer"], "precision"), (old["data_loader"], "bucket")):
+        del part[key]
+    (run_dir / "config.json").write_text(json.dumps(old), encoding="utf-8")
+    check_run_dir(run_dir, read_config("base.json").resolved, force=False, recover=True)
+    assert refusal(capsys, "-r", "-o", '{"trainer.precision": "bf16"}')[0] == (
+        'trainer.precision: was "fp32" in the run to be recovered, is "bf16" now'
+    )
+    old["trainer"]["forgotten"] = 3  # a key that is gone
+    (run_dir / "config.json").write_text(json.dumps(old), encoding="utf-8")
+    assert "trainer.forgotten: was 3 in the run to be recovered, is null now" in refusal(capsys, "-r")
+
+
 def test_recovering_with_what_messages_advise() -> None:
     run_dir = make_run("out.log")
     (run_dir / "config.json").write_text(json.dumps(read_config("base.json").resolved), encoding="utf-8")
