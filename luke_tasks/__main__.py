@@ -6,6 +6,7 @@ A command module is light to import; what it needs (torch, ...) is imported when
 from __future__ import annotations
 
 import argparse
+import atexit
 import contextlib
 import importlib
 import logging
@@ -19,7 +20,7 @@ from types import ModuleType
 from luke_tasks import __version__, commands
 from luke_tasks.errors import LukeTasksError
 from luke_tasks.training.interrupts import exit_status_of, raised_signals
-from luke_tasks.training.processes import rank_named
+from luke_tasks.training.processes import launched_with_others, rank_named
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,6 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     status = _run(arguments)
     if arguments is None:  # as a program, not as a function
         _end_if_callbacks_hang(status)
+        _end_if_one_of_many(status)
     return status
 
 
@@ -69,6 +71,20 @@ def _end_if_callbacks_hang(status: int) -> None:
         with contextlib.suppress(psutil.NoSuchProcess):
             child.terminate()
     logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
+
+
+def _end_if_one_of_many(status: int) -> None:
+    """End a process of several without taking the interpreter down.
+
+    Threads of torch.distributed may outlive the group of processes that they served: a tensor or a module that refers
+    to it keeps it. One of them that then wants a Python that is gone aborts the process (before Python 3.14).
+    """
+    if "torch" not in sys.modules or not launched_with_others():
+        return
+    atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status)

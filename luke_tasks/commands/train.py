@@ -112,7 +112,9 @@ def _train(built: Experiment, run_dir: Path, *, recover: bool, plain_progress: b
 
     with explained_writes(run_dir), built.processes.losses_explained():
         try:
-            return built.train(run_dir, recover=recover, plain_progress=plain_progress)
+            metrics = built.train(run_dir, recover=recover, plain_progress=plain_progress)
+            built.processes.exchange([])  # none ends while rank 0 writes: a launcher would end it with the others
+            return metrics
         except KeyboardInterrupt as error:
             raise Interrupted(
                 f"interrupted; {last_checkpoint(run_dir)}; go on with the same command and -r (in place of -f)",

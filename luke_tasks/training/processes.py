@@ -239,6 +239,11 @@ def rank_named() -> int:
     return int(rank) if rank.isdecimal() and all(name in os.environ for name in _OF_A_LAUNCHER) else 0
 
 
+def launched_with_others() -> bool:
+    """Whether a launcher has started this process as one of several."""
+    return all(name in os.environ for name in _OF_A_LAUNCHER) and os.environ["WORLD_SIZE"] not in ("0", "1")
+
+
 def _is_of_the_network(error: RuntimeError) -> bool:
     """Whether it says that another process did not answer."""
     from torch.distributed import DistError
