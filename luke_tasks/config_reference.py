@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Union
 
-from luke_tasks.errors import join_path
+from luke_tasks.errors import PluginError, join_path
 from luke_tasks.experiment_config import ExperimentConfig, discover_all
 from luke_tasks.registry import Registrable
 from luke_tasks.schema import LISTS, OBJECTS, parameters_of, type_words
@@ -88,7 +88,7 @@ def sections_of(base: type, path: str = "") -> Iterator[Section]:
     """Those of one class: one for each registered class, in the order of their first names, or the class's own.
 
     Raises:
-        NameError: a constructor has an annotation that means nothing.
+        PluginError: a constructor has an annotation that means nothing.
     """
     if not issubclass(base, Registrable):
         yield Section(path, base, (), False, base, _description(base), _keys(base))
@@ -116,6 +116,11 @@ def plain(value: Any) -> Any:
 
 
 def _keys(builder: Any) -> tuple[Key, ...]:
+    try:
+        parameters = parameters_of(builder)
+    except NameError as error:
+        where = f"{owner_of(builder).__module__}.{owner_of(builder).__qualname__}"
+        raise PluginError(f"{where}: its constructor has an annotation that means nothing: {error}") from None
     said = {**_arguments(owner_of(builder)), **_arguments(builder)}
     return tuple(
         Key(
@@ -125,7 +130,7 @@ def _keys(builder: Any) -> tuple[Key, ...]:
             description=said.get(name, ""),
             parts=tuple(part for part, _ in _places(annotation, "")),
         )
-        for name, (annotation, default) in parameters_of(builder).items()
+        for name, (annotation, default) in parameters.items()
     )  # fmt: skip
 
 
