@@ -9,6 +9,8 @@ import sys
 from logging.handlers import MemoryHandler
 from pathlib import Path
 
+from luke_tasks.training.run_log import note_early_warnings
+
 _KEPT_RECORDS = 10_000
 
 
@@ -42,12 +44,16 @@ def log_warnings() -> None:
 
 
 def log_to_file(run_dir: Path) -> None:
-    """Also into `run_dir/out.log`, appended to: what was kept so far, and what comes."""
+    """Also into `run_dir/out.log`, appended to: what was kept so far, and what comes.
+
+    The run's `log.jsonl` gets the warnings of it.
+    """
     handler = _LogFile(run_dir / "out.log", encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root = logging.getLogger()
     for keeper in [keeper for keeper in root.handlers if isinstance(keeper, MemoryHandler)]:
         root.removeHandler(keeper)
+        note_early_warnings(keeper.buffer)
         keeper.setTarget(handler)
         keeper.close()
     root.addHandler(handler)

@@ -24,7 +24,7 @@ def test_what_a_run_leaves(ner_config: Path, tmp_path: Path, capsys: pytest.Capt
     assert train(ner_config, run_dir) == 0
     names = {path.name for path in run_dir.iterdir()}
     assert names == {
-        "config.json", "meta.json", "vocabulary", "tokenizer", "encoder", "out.log", "steps.jsonl",
+        "config.json", "meta.json", "vocabulary", "tokenizer", "encoder", "out.log", "log.jsonl",
         "metrics_epoch_0.json", "metrics_epoch_1.json", "metrics.json", "best.safetensors", "model.tar.gz",
         *(path.name for path in checkpoints(run_dir)),
     }  # fmt: skip

@@ -35,7 +35,7 @@ class Callback(Registrable):
         """Training is about to begin, or to go on."""
 
     def on_step(self, step: int, values: dict[str, float]) -> None:
-        """An optimizer step was made; `values` holds `loss` and `lr`."""
+        """An optimizer step was made; `values` holds `loss`, `lr`, `words_per_second`; without fp16, `grad_norm`."""
 
     def on_epoch(self, metrics: dict[str, Any]) -> None:
         """An epoch and its validation are over."""
