@@ -25,6 +25,7 @@ from starlette.requests import ClientDisconnect
 
 from luke_tasks import __version__
 from luke_tasks.errors import DataError, LukeTasksError
+from luke_tasks.heads.shown import Shown
 from luke_tasks.pages.predictions import prediction_html
 from luke_tasks.serve.batching import Answer, Job, QueueFull, Worker
 from luke_tasks.serve.inputs import Form, read_json
@@ -188,7 +189,7 @@ async def _predict(
     if len(values) > limits.max_queue:
         raise Refused(413, f"{len(values)} inputs in one request; expected at most {limits.max_queue}")
     outcomes = await _answers(model, values, request, deadline, limits.timeout_seconds)
-    contents = [_content(model, outcome, given, html) for outcome, given in zip(outcomes, values, strict=True)]
+    contents = [_content(model, outcome, html) for outcome in outcomes]
     for outcome, count in Counter(_kind(outcome) for outcome in outcomes).items():
         metrics.inputs.labels(model.name, outcome).inc(count)
     if is_list:
@@ -272,12 +273,17 @@ def _kind(outcome: Answer | BaseException) -> str:
     return "refused" if isinstance(outcome, DataError) else "failed"
 
 
-def _content(model: Served, outcome: Answer | BaseException, given: Any, html: bool) -> dict[str, Any]:
+def _content(model: Served, outcome: Answer | BaseException, html: bool) -> dict[str, Any]:
     """As JSON."""
     if isinstance(outcome, Answer):
-        content: dict[str, Any] = outcome.prediction.to_json()
-        drawn = {"html": prediction_html(model.task, content, given if isinstance(given, dict) else {})} if html else {}
-        return {**content, **({"warnings": list(outcome.warnings)} if outcome.warnings else {}), **drawn}
+        prediction = outcome.prediction
+        content: dict[str, Any] = prediction.to_json()
+        if outcome.warnings:
+            content = {**content, "warnings": list(outcome.warnings)}
+        if html:
+            is_shown = isinstance(prediction, Shown)
+            content = {**content, "html": prediction.fragment() if is_shown else prediction_html(model.task, content)}
+        return content
     if isinstance(outcome, LukeTasksError):
         if _kind(outcome) == "failed":
             logger.error("%s: %s", model.name, outcome)
