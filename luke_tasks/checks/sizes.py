@@ -26,9 +26,10 @@ def sizes_of(found: ReadSet) -> dict[str, Any]:
     """The numbers of a set, for JSON.
 
     Returns:
-        examples, sentences (of documents, else 0), words, features (what batches are made of), windows (rows of a batch: more than features where choices
-        stay together), word_pieces and entities of all windows, special tokens included; labels with their counts;
-        `lengths`, each with p50, p90, p99, max and mean; `full_windows`, as long as the reader allows; `dropped`.
+        examples, sentences (of documents, else 0), words, features (what batches are made of), windows (rows of a
+        batch: more than features where choices stay together), word_pieces and entities of all windows, special tokens
+        included; labels with their counts; `lengths`, each with p50, p90, p99, max and mean; `full_windows`, as long as
+        the reader allows; `dropped`.
     """
     documents = found.examples if is_document(found.examples) else []
     sentences = [sentence for document in documents for sentence in document.sentences]

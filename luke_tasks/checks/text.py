@@ -11,14 +11,12 @@ _MOST_FAULTS = 20  # shown of a file
 _MOST_LABELS = 20  # rows
 _LABEL_WIDTH = 30
 _LENGTHS = {
+    "words_per_sentence": "words a sentence",
     "words_per_example": "words an example",
     "word_pieces_per_window": "word pieces a window",
     "entities_per_window": "entities a window",
 }
-_COUNTS = {
-    "examples": "examples", "words": "words", "windows": "windows", "word_pieces": "word pieces",
-    "entities": "entities",
-}  # fmt: skip
+_COUNTS = ("examples", "sentences", "words", "windows", "word_pieces", "entities")
 
 
 def report_lines(report: Mapping[str, Any]) -> Iterator[str]:
@@ -89,14 +87,17 @@ def _fault_lines(found: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _rows(sets: Sequence[Mapping[str, Any]]) -> Iterator[list[str]]:
-    for key, name in _COUNTS.items():
+    for key in _COUNTS:
         if any(found[key] for found in sets):
-            yield [name, *(f"{found[key]:,}" for found in sets)]
+            yield [key.replace("_", " "), *(f"{found[key]:,}" for found in sets)]
     yield ["padding in batches", *(f"{found['padding_share']:.0%}" for found in sets)]
     longest = dict.fromkeys(found["max_sequence_length"] for found in sets)
     shown = " or ".join(map(str, longest))
     yield [f"windows filled ({shown} pieces)", *(_share(found["full_windows"], found["windows"]) for found in sets)]
+    of_documents = any(found["sentences"] for found in sets)
     for key, name in _LENGTHS.items():
+        if key == "words_per_example" and of_documents:
+            continue
         if any(found["lengths"][key].get("max") for found in sets):
             for quantile in ("p50", "p90", "p99", "max"):
                 first = f"{name}, {quantile}" if quantile == "p50" else f"{'':{len(name)}}  {quantile}"
