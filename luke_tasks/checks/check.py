@@ -76,7 +76,8 @@ def _labels(parts: ExperimentConfig, sets: Sequence[ReadSet]) -> Labels | None:
     except LukeTasksError as error:
         if parts.vocabulary is not None and parts.vocabulary.directory is not None:
             raise
-        sets[0].faults.append(str(error))
+        if sets[0].examples or not sets[0].faults:  # else it is a consequence of these
+            sets[0].faults.append(str(error))
         return None
 
 

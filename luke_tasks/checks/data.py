@@ -6,6 +6,7 @@ In: a reader and a file. Out: the examples that are as they must be and their wi
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -20,6 +21,8 @@ from luke_tasks.experiment_config import ExperimentConfig
 from luke_tasks.readers.data_set import count_labels
 from luke_tasks.readers.faults import all_faults, one_record
 from luke_tasks.readers.reader import Reader
+
+_FILE_LINE = re.compile(r".+?:(\d+): ")
 
 
 @dataclass
@@ -85,8 +88,14 @@ def label_faults(found: ReadSet, labels: Labels) -> list[str]:
 
 
 def lines(faults: Sequence[DataError]) -> list[str]:
-    """Each message once, as a terminal may show it."""
-    return list(dict.fromkeys(str(fault) for fault in faults))
+    """Each message once, as a terminal may show it, in the order of the file's lines."""
+    return sorted(dict.fromkeys(str(fault) for fault in faults), key=_line)
+
+
+def _line(message: str) -> int:
+    """The line that a message begins with; 0 where it names none."""
+    found = _FILE_LINE.match(message)
+    return int(found[1]) if found else 0
 
 
 def data_files(parts: ExperimentConfig) -> dict[str, str]:
@@ -102,12 +111,12 @@ def kept_log() -> Iterator[list[tuple[int, str]]]:
     handler = logging.Handler()
     handler.emit = lambda record: messages.append((record.levelno, record.getMessage()))  # type: ignore[method-assign]
     package = logging.getLogger("luke_tasks")
-    before = package.level, package.propagate
-    package.addHandler(handler)
+    before = package.level, package.propagate, package.handlers
+    package.handlers = [handler]
     package.setLevel(logging.INFO)
     package.propagate = False
     try:
         yield messages
     finally:
-        package.removeHandler(handler)
-        package.level, package.propagate = before
+        package.setLevel(before[0])
+        package.propagate, package.handlers = before[1:]

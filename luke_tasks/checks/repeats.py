@@ -21,29 +21,54 @@ _MOST_LABELS = 20
 
 
 def repeat_warnings(sets: Sequence[ReadSet]) -> Iterator[str]:
-    """What stands twice within a set, and what of the validation and test data stands in the training data, too."""
+    """What stands twice within a set, and what of the validation and test data stands in the training data, too.
+
+    Places are shown as `here = there`, without the names of their files; those with another gold label come first.
+    """
     training: dict[int, tuple[str, int]] = {}  # what is read → where it stands, and its gold
+    train_path = next((found.path for found in sets if found.name == "train"), "")
     for found in sets:
         own: dict[int, tuple[str, int]] = {}
-        within, shared, total = list[str](), list[str](), 0
-        other_gold = 0
+        within, shared = _Repeats(found.path, found.path), _Repeats(found.path, train_path)
+        total = 0
         for where, content, gold in _units(found.examples):
             total += 1
             if content in training:
-                shared.append(f"{where} = {training[content][0]}")
+                shared.add(where, gold, training[content])
             if content in own:
-                within.append(f"{where} = {own[content][0]}")
-                other_gold += own[content][1] != gold
+                within.add(where, gold, own[content])
             else:
                 own[content] = where, gold
-        unit = "sentences" if _is_document(found.examples) else "examples"
+        unit = "sentences" if is_document(found.examples) else "examples"
         if within:
-            contradicting = f", {other_gold:,} of them with another gold label" if other_gold else ""
-            yield f"{found.path}: {_share(within, total, unit)} stand in it before{contradicting}: {_some(within)}"
+            yield f"{found.path}: {within.describe('repeat an earlier one', total, unit)}"
         if shared:
-            yield f"{found.path}: {_share(shared, total, unit)} stand in the training data, too: {_some(shared)}"
+            yield f"{found.path}: {shared.describe('are in the training data, too', total, unit)}"
         if found.name == "train":
             training = own
+
+
+class _Repeats:
+    """Places that repeat others."""
+
+    def __init__(self, path: str, other_path: str) -> None:
+        self.path, self.other_path = path, other_path
+        self.same: list[str] = []
+        self.contrary: list[str] = []  # with another gold label
+
+    def add(self, where: str, gold: int, other: tuple[str, int]) -> None:
+        here, there = (place.removeprefix(f"{path}:").strip()
+                       for place, path in ((where, self.path), (other[0], self.other_path)))  # fmt: skip
+        (self.same if gold == other[1] else self.contrary).append(f"{here} = {there}")
+
+    def __len__(self) -> int:
+        return len(self.same) + len(self.contrary)
+
+    def describe(self, what: str, total: int, unit: str) -> str:
+        contrary = f", {len(self.contrary):,} of them with another gold label" if self.contrary else ""
+        places = [*self.contrary, *self.same]
+        shown = ", ".join(places[:_MOST_NAMED]) + (", ..." if len(places) > _MOST_NAMED else "")
+        return f"{len(self):,} of {total:,} {unit} ({len(self) / total:.1%}) {what}{contrary}: {printable(shown)}"
 
 
 def unseen_label_warnings(sets: Sequence[ReadSet]) -> Iterator[str]:
@@ -60,22 +85,14 @@ def unseen_label_warnings(sets: Sequence[ReadSet]) -> Iterator[str]:
             yield f"{found.path}: and so are {len(unseen) - _MOST_LABELS} more labels: {printable(more)}"
 
 
-def _share(places: Sequence[str], total: int, unit: str) -> str:
-    return f"{len(places):,} of {total:,} {unit} ({len(places) / total:.1%})"
-
-
-def _some(places: Sequence[str]) -> str:
-    more = ", ..." if len(places) > _MOST_NAMED else ""
-    return printable(", ".join(places[:_MOST_NAMED]) + more)
-
-
-def _is_document(examples: Sequence[Any]) -> bool:
+def is_document(examples: Sequence[Any]) -> bool:
+    """Whether examples are documents of sentences, as those of column files."""
     return bool(examples) and hasattr(examples[0], "sentences") and hasattr(examples[0], "words")
 
 
 def _units(examples: Sequence[Any]) -> Iterator[tuple[str, int, int]]:
     """Where each sentence or example stands, and hashes of what is read and of its gold."""
-    if _is_document(examples):
+    if is_document(examples):
         for example in examples:
             yield from _sentences(example)
         return
@@ -104,7 +121,7 @@ def _first_place(found: ReadSet, label: str) -> str:
     for example in found.examples:
         if label not in found.reader.labels_of(example):
             continue
-        if not _is_document([example]):
+        if not is_document([example]):
             return str(getattr(example, "where", found.path))
         labels = getattr(example, "labels", None)
         if labels:

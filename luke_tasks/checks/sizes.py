@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from luke_tasks.checks.data import ReadSet
+from luke_tasks.checks.repeats import is_document
 from luke_tasks.data.loader import DataLoader, Sizes, evaluation_order
 
 _QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "max": 1.0}
@@ -25,10 +26,13 @@ def sizes_of(found: ReadSet) -> dict[str, Any]:
     """The numbers of a set, for JSON.
 
     Returns:
-        examples, words, features (what batches are made of), windows (rows of a batch: more than features where choices
-        stay together), word_pieces and entities of all windows, special tokens included; labels with their counts;
-        `lengths`, each with p50, p90, p99, max and mean; `full_windows`, as long as the reader allows; `dropped`.
+        examples, sentences (of documents, else 0), words, features (what batches are made of), windows (rows of a
+        batch: more than features where choices stay together), word_pieces and entities of all windows, special tokens
+        included; labels with their counts; `lengths`, each with p50, p90, p99, max and mean; `full_windows`, as long as
+        the reader allows; `dropped`.
     """
+    documents = found.examples if is_document(found.examples) else []
+    sentences = [sentence for document in documents for sentence in document.sentences]
     windows = [window for feature in found.features for window in feature.windows]
     pieces = [len(window.word_ids) for window in windows]
     entities = [len(window.entity_ids) for window in windows]
@@ -36,6 +40,7 @@ def sizes_of(found: ReadSet) -> dict[str, Any]:
     return {
         "path": found.path,
         "examples": len(found.examples),
+        "sentences": len(sentences),
         "words": found.num_words,
         "features": len(found.features),
         "windows": len(windows),
@@ -44,6 +49,7 @@ def sizes_of(found: ReadSet) -> dict[str, Any]:
         "labels": dict(found.label_counts.most_common()),
         "lengths": {
             "words_per_example": distribution(_words_of_examples(found)),
+            "words_per_sentence": distribution(last - first for first, last in sentences),
             "word_pieces_per_window": distribution(pieces),
             "entities_per_window": distribution(entities),
         },

@@ -11,32 +11,28 @@ _MOST_FAULTS = 20  # shown of a file
 _MOST_LABELS = 20  # rows
 _LABEL_WIDTH = 30
 _LENGTHS = {
+    "words_per_sentence": "words a sentence",
     "words_per_example": "words an example",
     "word_pieces_per_window": "word pieces a window",
     "entities_per_window": "entities a window",
 }
-_COUNTS = {
-    "examples": "examples", "words": "words", "windows": "windows", "word_pieces": "word pieces",
-    "entities": "entities (candidate spans)",
-}  # fmt: skip
+_COUNTS = ("examples", "sentences", "words", "windows", "word_pieces", "entities")
 
 
 def report_lines(report: Mapping[str, Any]) -> Iterator[str]:
-    """All of it, faults first."""
+    """All of it, faults first; a blank line between its parts."""
     sets = report["sets"]
-    for found in sets.values():
-        yield from _fault_lines(found)
-    if not any(found["faults"] for found in sets.values()):
-        yield "no fault in the config or the data"
-    for title in ("warnings", "notes"):
-        if report[title]:
-            yield from ("", title)
-            yield from (f"  {line}" for line in report[title])
-    yield ""
-    yield from table(["", *sets], list(_rows(list(sets.values()))))
-    yield from _dropped_lines(sets)
+    parts = [list(_fault_lines(found)) for found in sets.values()]
+    if not any(parts):
+        parts.append(["no fault in the config or the data"])
+    parts += [[title, *(f"  {line}" for line in report[title])] for title in ("warnings", "notes") if report[title]]
+    parts.append(list(table(["", *sets], list(_rows(list(sets.values()))))))
+    parts.append(list(_dropped_lines(sets)))
     if report["estimate"] is not None:
-        yield from ("", *estimate_lines(report["estimate"]))
+        parts.append(list(estimate_lines(report["estimate"])))
+    for number, part in enumerate(filter(None, parts)):
+        yield from ([""] if number else [])
+        yield from part
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
@@ -86,20 +82,22 @@ def _fault_lines(found: Mapping[str, Any]) -> Iterator[str]:
     yield from (f"  {fault}" for fault in faults[:_MOST_FAULTS])
     if len(faults) > _MOST_FAULTS:
         yield f"  ... and {len(faults) - _MOST_FAULTS:,} more (--json lists all)"
-    if not found["is_whole"]:
+    if not found["is_whole"] and found["examples"]:
         yield "  (here reading ended: what follows in the file was not looked at)"
-    yield ""
 
 
 def _rows(sets: Sequence[Mapping[str, Any]]) -> Iterator[list[str]]:
-    for key, name in _COUNTS.items():
+    for key in _COUNTS:
         if any(found[key] for found in sets):
-            yield [name, *(f"{found[key]:,}" for found in sets)]
+            yield [key.replace("_", " "), *(f"{found[key]:,}" for found in sets)]
     yield ["padding in batches", *(f"{found['padding_share']:.0%}" for found in sets)]
     longest = dict.fromkeys(found["max_sequence_length"] for found in sets)
     shown = " or ".join(map(str, longest))
     yield [f"windows filled ({shown} pieces)", *(_share(found["full_windows"], found["windows"]) for found in sets)]
+    of_documents = any(found["sentences"] for found in sets)
     for key, name in _LENGTHS.items():
+        if key == "words_per_example" and of_documents:
+            continue
         if any(found["lengths"][key].get("max") for found in sets):
             for quantile in ("p50", "p90", "p99", "max"):
                 first = f"{name}, {quantile}" if quantile == "p50" else f"{'':{len(name)}}  {quantile}"
@@ -120,7 +118,7 @@ def _rows(sets: Sequence[Mapping[str, Any]]) -> Iterator[list[str]]:
 def _dropped_lines(sets: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     if not any(found["dropped"] for found in sets.values()):
         return
-    yield from ("", "cut or left out by the config's limits")
+    yield "cut or left out by the config's limits"
     for name, found in sets.items():
         for dropped in found["dropped"]:
             share = f" ({_percent(dropped['share'])} of {dropped['of']:,})" if dropped["of"] else ""

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from luke_tasks.errors import DataError
-from luke_tasks.readers.faults import fault, one_record
+from luke_tasks.readers.faults import are_collected, fault, one_record
 
 Scheme = Literal["iob1", "iob2", "io", "bioes"]
 WrittenScheme = Literal["iob2", "io", "bioes", "bilou"]  # BILOU is BIOES with L for E and U for S
@@ -86,36 +86,44 @@ def parse_tags(texts: Sequence[str], source: str, line: int, known: dict[str, Ta
 
 
 def detect_scheme(sentences: Iterable[TaggedSentence]) -> Scheme:
-    """The scheme a file is written in.
+    """The scheme a file is written in; within `all_faults`, the one that most of its tags are of.
 
     Raises:
         DataError: it is written in two: one entity begins with `B-` as in IOB2, another with `I-` as in IOB1.
     """
     inside_begin: tuple[str, str] | None = None  # where an I- begins an entity, which is impossible in IOB2; the tag
     needless_begin: tuple[str, str] | None = None  # where a B- stands that IOB1 would write as I-; the tag
-    any_begin = False
+    counts = {"inside": 0, "needless": 0, "B": 0, "E": 0, "S": 0}  # of these, and of prefixes
     for sentence in sentences:
         previous = OUTSIDE
         for index, tag in enumerate(sentence.tags):
-            if tag.prefix in ("E", "S"):
-                return "bioes"
             if tag is not OUTSIDE:
-                any_begin = any_begin or tag.prefix == "B"
-                if previous.label != tag.label:
+                if tag.prefix != "I":
+                    counts[tag.prefix] += 1
+                if tag.prefix in ("E", "S"):
+                    if not are_collected():
+                        return "bioes"
+                elif previous.label != tag.label:
                     if tag.prefix == "I":
+                        counts["inside"] += 1
                         inside_begin = inside_begin or (sentence.where(index), tag.text)
                     else:
+                        counts["needless"] += 1
                         needless_begin = needless_begin or (sentence.where(index), tag.text)
             previous = tag
+    if counts["E"] + counts["S"] > counts["B"] / 2:  # in BIOES one of them goes with each entity
+        return "bioes"
     if inside_begin is None:
         return "iob2"
     if needless_begin is not None:
+        if are_collected() and counts["inside"] < counts["needless"]:
+            return "iob2"  # in which each of the others is a fault
         (where, tag_text), (other_where, other_text) = inside_begin, needless_begin
         fault(DataError(
             f"{where}: {tag_text!r} begins an entity as in IOB1, but {other_where} begins one with {other_text!r} as "
             "in IOB2; mend the tags, or set dataset_reader.iob_scheme"
         ))  # fmt: skip
-    return "iob1" if any_begin else "io"
+    return "iob1" if counts["B"] else "io"
 
 
 def spans_of(sentence: TaggedSentence, scheme: Scheme, offset: int) -> Iterator[Span]:
