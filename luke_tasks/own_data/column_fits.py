@@ -156,7 +156,7 @@ def _tag_column(rows: Sequence[Sequence[str]], word: int) -> tuple[int, TagStyle
                 continue
             found.append((style.form != "types alone", style.outside in ("O", "o"), index, style))
     found = [entry for entry in found if entry[0] or entry[1]]
-    return max(found, key=lambda entry: entry[:3])[2:] if found else None  # type: ignore[return-value]
+    return max(found, key=lambda entry: entry[:3])[2:] if found else None
 
 
 def _class_column(rows: Sequence[Sequence[str]], word: int) -> int | None:
