@@ -24,7 +24,12 @@ _SIBLINGS = {"validation": ("validation", "valid", "val", "dev", "development", 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Everything that can be asked."""
-    parser.add_argument("--task", choices=TASKS, help="what is to be learned (default: what the data look like)")
+    parser.add_argument(
+        "--task",
+        choices=TASKS,
+        metavar="TASK",
+        help=f"what is to be learned: {', '.join(TASKS)} (default: what the data look like)",
+    )
     parser.add_argument("--train", metavar="FILE", help="training data")
     parser.add_argument("--validation", metavar="FILE", help="data that say which epoch is best")
     parser.add_argument("--test", metavar="FILE", help="data to score the trained model on")

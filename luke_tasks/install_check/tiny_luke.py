@@ -27,8 +27,8 @@ def write_tiny_luke(directory: Path) -> None:
     write_json(directory / "added_tokens.json", markers)
     write_json(directory / "entity_vocab.json", {entity: index for index, entity in enumerate(SPECIAL_ENTITIES)})
     tokens = {**_SPECIAL, "cls_token": "<s>", "sep_token": "</s>", "mask_token": _MASK}
-    write_json(directory / "tokenizer_config.json",
-               {"tokenizer_class": "LukeTokenizer", "additional_special_tokens": list(ENTITY_MARKERS), **tokens})  # fmt: skip
+    kind = {"tokenizer_class": "LukeTokenizer", "additional_special_tokens": list(ENTITY_MARKERS)}
+    write_json(directory / "tokenizer_config.json", {**kind, **tokens})
     config = LukeConfig(
         vocab_size=len(pieces) + len(markers), entity_vocab_size=len(SPECIAL_ENTITIES), hidden_size=16,
         entity_emb_size=8, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32,

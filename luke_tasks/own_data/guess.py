@@ -26,6 +26,7 @@ def fit_for(file: DataFile, fits: list[Fit], task: str) -> Fit:
         if fit.task == task:
             return fit
     lines = [f"{file.path}: no reader of {task} ({MEANINGS[task]}) takes this; it begins with", file.first_lines()]
+    lines += _hints(file)
     if fits:
         others = " or ".join(f"--task {fit.task} ({MEANINGS[fit.task]})" for fit in fits)
         lines.append(f"It looks like data for {others}: {fits[0].seen}.")
@@ -36,9 +37,20 @@ def fit_for(file: DataFile, fits: list[Fit], task: str) -> Fit:
 def unknown(file: DataFile) -> Unreadable:
     """The answer where a file suits no task and none was named."""
     lines = [f"{file.path}: cannot tell which task this is for; it begins with", file.first_lines(),
+             *_hints(file),
              "Name the task, and the formats it reads are shown: --task",
              *(f"  {task:<24} {meaning}" for task, meaning in MEANINGS.items())]  # fmt: skip
     return Unreadable("\n".join(lines))
+
+
+def _hints(file: DataFile) -> Iterator[str]:
+    """What keeps a file from being read, where that can be told."""
+    for key, value in file.records[0].items() if file.records else ():
+        if isinstance(value, list) and "tag" in key.lower() and value and all(type(item) is int for item in value):
+            yield (f'"{key}" holds numbers: write the names of the tags in their place (of a data set of `datasets`: '
+                   f'features["{key}"].feature.names)')  # fmt: skip
+    if file.kind == "json" and file.records:
+        yield f"It is one JSON object with the keys {', '.join(list(file.records[0])[:8])}: write each record on a line."
 
 
 def _fits(file: DataFile, columns: Columns) -> Iterator[Fit]:

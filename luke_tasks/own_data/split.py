@@ -42,8 +42,8 @@ def _units(file: DataFile, has_header: bool) -> tuple[Sequence[str], Join, str]:
         documents = [part for part in re.split(r"(?m)^(?=-DOCSTART)", file.text) if part.strip()]
         if len(documents) > 2:
             return documents, "".join, "documents"
-        blocks = re.split(r"\n[ \t]*\n", file.text)
-        return [one for one in blocks if one.strip() and not one.startswith("-DOCSTART")], _blocks, "sentences"
+        blocks = re.split(r"\n[ \t]*\n", re.sub(r"(?m)^-DOCSTART.*", "", file.text))
+        return [one for one in blocks if one.strip()], _blocks, "sentences"
     if file.kind == "kbp37":
         lines = [line for line in file.text.split("\n") if line.strip() and not line.startswith("Comment:")]
         pairs = ["\n".join(lines[index : index + 2]) for index in range(0, len(lines), 2)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -131,8 +132,9 @@ def _of_fasttext(lines: Sequence[str]) -> str:
 def _has_header(rows: Sequence[Sequence[str]], chosen: Columns) -> bool:
     """Whether the first row names the columns: short, all different, and no cell of it comes again below."""
     first = [cell.strip() for cell in rows[0]]
-    if any((chosen.text, chosen.text_pair, chosen.label)):
-        return any(name in first for name in (chosen.text, chosen.text_pair, chosen.label))
+    wanted = [name for name in (chosen.text, chosen.text_pair, chosen.label) if name is not None]
+    if wanted:  # "column2" is how columns without a name are called here
+        return not all(re.fullmatch(r"column\d+", name) for name in wanted) or wanted[0] in first
     if len({*first}) < len(first) or any(not cell or len(cell) > 40 for cell in first):
         return False
     known = {*_TEXT_NAMES, *_PAIR_NAMES, *_LABEL_NAMES, "id", "idx", "index", "sent1"}
