@@ -22,7 +22,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """A line a check, with its time; 1 when one fails, with its cause."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
-    logging.getLogger("luke_tasks").setLevel(logging.ERROR)
+    logger = logging.getLogger("luke_tasks")
+    level = logger.level
+    logger.setLevel(logging.ERROR)  # a line a check, and nothing else
+    try:
+        return _run(args)
+    finally:
+        logger.setLevel(level)
+
+
+def _run(args: argparse.Namespace) -> int:
     print(f"luke-tasks {__version__}, Python {platform.python_version()}, {platform.system()} {platform.machine()}")
     checks = Checks(debug=args.debug)
     checks.run("packages", _packages)

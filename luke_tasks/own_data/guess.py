@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from luke_tasks.errors import listed
 from luke_tasks.own_data.column_fits import column_fits
 from luke_tasks.own_data.fit import Fit, Unreadable
 from luke_tasks.own_data.formats import FORMATS, MEANINGS, formats_of
@@ -50,7 +51,8 @@ def _hints(file: DataFile) -> Iterator[str]:
             yield (f'"{key}" holds numbers: write the names of the tags in their place (of a data set of `datasets`: '
                    f'features["{key}"].feature.names)')  # fmt: skip
     if file.kind == "json" and file.records:
-        yield f"It is one JSON object with the keys {', '.join(list(file.records[0])[:8])}: write each record on a line."
+        keys = listed(list(file.records[0]), 8)
+        yield f"It is one JSON object with the keys {keys}: write each record on a line of its own."
 
 
 def _fits(file: DataFile, columns: Columns) -> Iterator[Fit]:

@@ -92,7 +92,8 @@ def test_limits_fit_the_data(model: list[str]) -> None:
     from luke_tasks.data.tokenizer import Tokenizer
 
     tokenizer = Tokenizer.from_pretrained(model[1])
-    mentions = (sum(map(len, tokenizer.words_to_pieces(words))) for words in (["Ada", "Lovelace"], ["New", "York", "City"]))  # fmt: skip
+    names = (["Ada", "Lovelace"], ["New", "York", "City"])
+    mentions = (sum(map(len, tokenizer.words_to_pieces(words))) for words in names)
     assert reader["max_mention_length"] == min(16, max(mentions))
     assert reader["max_sequence_length"] == 68  # all the positions that the tiny checkpoint has
     assert f"longest mention: {reader['max_mention_length']}" in Path("ner.jsonnet").read_text(encoding="utf-8")
@@ -121,7 +122,8 @@ def test_converted_data_train(model: list[str], form: str) -> None:
 
 
 def test_words_with_classes(model: list[str]) -> None:
-    Path("tags.txt").write_text("A DET 1\nship NOUN 2\nsails VERB 3\n\nA DET 1\ngull NOUN 2\ncries VERB 3\n\n", encoding="utf-8")  # fmt: skip
+    sentences = ["A DET 1\nship NOUN 2\nsails VERB 3\n", "A DET 1\ngull NOUN 2\ncries VERB 3\n"]
+    Path("tags.txt").write_text("\n".join(sentences), encoding="utf-8")
     arguments = ["--train", "tags.txt", "--validation", "tags.txt", "--yes", *model]
     assert main(["init", *arguments]) == 0
     config = config_of("token_classification.jsonnet")
@@ -200,8 +202,8 @@ def test_tables(model: list[str], name: str, content: str, encoding: str, option
     Path(name).write_bytes(content.encode(encoding))
     assert main(["init", "--train", name, "--yes", *model]) == 0
     config = config_of("sequence_classification.jsonnet")
-    reader = {key: value for key, value in config["dataset_reader"].items() if key not in ("type", "max_sequence_length")}  # fmt: skip
-    assert reader == options
+    reader = config["dataset_reader"]
+    assert {key: reader[key] for key in reader if key not in ("type", "max_sequence_length")} == options
     texts = [example.text for key in ("train_data_path", "validation_data_path")
              for example in make_reader(config["dataset_reader"], None).read(config[key])]  # fmt: skip
     assert Counter(text.removesuffix(" schön") for text in texts) == Counter(text for text, _ in REVIEWS)
