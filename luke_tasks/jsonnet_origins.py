@@ -92,7 +92,8 @@ def value_origins(path: Path, values: dict[str, Any], allow_imports: Sequence[st
             trial = _Trial(path, sources, Path(temporary), dict(leaves(values)), known)
             for start in range(0, len(literals), _AT_ONCE):
                 trial.run(literals[start : start + _AT_ONCE])
-    return {place: origins.shown(str(path)) for place, origins in known.items()}
+    files = f"{path} or what it imports" if len(sources) > 1 else str(path)
+    return {place: origins.shown(files) for place, origins in known.items()}
 
 
 def leaves(value: Any, place: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], Any]]:
@@ -114,27 +115,36 @@ class _Trial:
         known: dict[tuple[Any, ...], _Origins],
     ) -> None:  # fmt: skip
         self.path, self.sources, self.folder, self.before, self.known = path, sources, folder, before, known
-        self.runs = self.written = 0
+        self.variables = {name: value.encode("utf-8", "replace").decode() for name, value in os.environ.items()}
+        self.runs = 0
         self.numbers = itertools.count(1)
         self.taken = {value for value in before.values() if isinstance(value, float | int)}
 
     def run(self, literals: Sequence[_Literal]) -> None:
-        """Try these together; when that fails, one half after the other. What fails alone tells nothing."""
-        if not literals or self.runs >= _MOST_RUNS:
-            return
-        self.runs += 1
+        """Try these together, without those that fail: what fails tells nothing."""
         stand_ins = [self._stand_in(literal) for literal in literals]
-        written = [self._write(literal, new) for literal, new in zip(literals, stand_ins, strict=True)]
-        program = "[" + ", ".join(f"import {json.dumps(str(file))}" for file in written) + "]"
+        programs = {str(number): self._write(str(number), literal, new)
+                    for number, (literal, new) in enumerate(zip(literals, stand_ins, strict=True))}  # fmt: skip
+        for number, result in self._evaluated(programs).items():
+            self._note(literals[int(number)], stand_ins[int(number)], dict(leaves(result)))
+
+    def _evaluated(self, programs: Mapping[str, Path]) -> dict[str, Any]:
+        """The results of those that do not fail; the evaluator's trace names one that does."""
+        self.runs += 1
+        if not programs or self.runs > _MOST_RUNS:
+            return {}
+        text = "[" + ", ".join(f"import {json.dumps(str(file))}" for file in programs.values()) + "]"
         try:
-            results = json.loads(jsonnet.evaluate(str(self.folder / "all"), program, os.environ, [self.folder]))
-        except (JsonnetError, ValueError, RecursionError):
-            if len(literals) > 1:
-                self.run(literals[: len(literals) // 2])
-                self.run(literals[len(literals) // 2 :])
-            return
-        for literal, new, result in zip(literals, stand_ins, results, strict=True):
-            self._note(literal, new, dict(leaves(result)))
+            results = json.loads(jsonnet.evaluate(str(self.folder / "all"), text, self.variables, [self.folder]))
+            return dict(zip(programs, results, strict=True))
+        except (JsonnetError, ValueError, RecursionError) as error:
+            named = re.search(re.escape(f"{self.folder}{os.sep}") + r"(\d+)\b", str(error))
+            if named is not None and named[1] in programs:
+                return self._evaluated({number: file for number, file in programs.items() if number != named[1]})
+        if len(programs) == 1:
+            return {}
+        halves = list(programs.items())[: len(programs) // 2], list(programs.items())[len(programs) // 2 :]
+        return {**self._evaluated(dict(halves[0])), **self._evaluated(dict(halves[1]))}
 
     def _stand_in(self, literal: _Literal) -> Any:
         """A value that stands nowhere else: of numbers one very near, else a string."""
@@ -148,10 +158,9 @@ class _Trial:
         self.taken.add(new)
         return new
 
-    def _write(self, literal: _Literal, new: Any) -> Path:
+    def _write(self, name: str, literal: _Literal, new: Any) -> Path:
         """The whole program anew, in a folder of its own."""
-        self.written += 1
-        root = self.folder / str(self.written)
+        root = self.folder / name
         for file, text in self.sources.items():
             if file == literal.file:
                 text = f"{text[: literal.start]}{json.dumps(new)}{text[literal.end :]}"
