@@ -13,7 +13,6 @@ import sys
 import termios
 
 import pytest
-from rich.console import Console
 
 from luke_tasks.training.callbacks import progress
 from luke_tasks.training.callbacks.progress import ProgressLine
@@ -67,12 +66,13 @@ logging.getLogger("luke_tasks").info("epoch 2/3: done")
 
 
 def test_a_terminal_that_is_resized() -> None:
-    """Each picture of the live line fits the terminal; what is logged meanwhile stands on a line of its own."""
+    """Each picture of the live line fits the terminal, whatever a shell has put into COLUMNS; what is logged meanwhile
+    stands on a line of its own.
+    """
     pid, terminal = pty.fork()
     if pid == 0:
-        os.environ.update(TERM="xterm-256color", PYTHONIOENCODING="utf-8")
-        os.environ.pop("COLUMNS", None)
-        os.execv(sys.executable, [sys.executable, "-c", SLOW_RUN])
+        environment = {**os.environ, "TERM": "xterm-256color", "PYTHONIOENCODING": "utf-8", "COLUMNS": "100"}
+        os.execve(sys.executable, [sys.executable, "-c", SLOW_RUN], environment)
     resize(terminal, 100)
     seen, narrow_from = b"", None
     with contextlib.suppress(OSError):  # EIO: the other end has gone
@@ -113,9 +113,8 @@ def lines(output: bytes) -> list[str]:
     (12, "epoch 2/3 …"),
 ])  # fmt: skip
 def test_the_live_line_fits(width: int, expected: str) -> None:
-    console = Console(file=io.TextIOWrapper(io.BytesIO(), encoding="utf-8"), width=width)
     info = ("loss 0.2500", "1,200 words/s")
-    assert progress._line(console, "epoch 2/3", "(best f1 0.8)", 3, 12, info, "1:05 left").plain == expected
+    assert progress._line(width, "utf-8", "epoch 2/3", "(best f1 0.8)", 3, 12, info, "1:05 left").plain == expected
 
 
 def test_a_terminal_that_cannot_move_its_cursor(monkeypatch: pytest.MonkeyPatch) -> None:

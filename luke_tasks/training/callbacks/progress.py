@@ -83,21 +83,29 @@ def _live_bar(stream: TextIO) -> Progress:
         def render(self, task: Task) -> Text:
             seconds = task.time_remaining
             left = "" if seconds is None else f"{short_time(seconds)} left"
-            return _line(console, task.description, task.fields["note"], int(task.completed), int(task.total or 0),
-                         task.fields["info"], left)  # fmt: skip
+            return _line(_width(console), console.encoding, task.description, task.fields["note"],
+                         int(task.completed), int(task.total or 0), task.fields["info"], left)  # fmt: skip
 
     console = Console(file=stream)
     return Progress(Line(), console=console, transient=True)
 
 
+def _width(console: Console) -> int:
+    """Of the terminal as it is now. COLUMNS, by which rich goes, may be what it was when a shell exported it."""
+    try:
+        return min(console.width, os.get_terminal_size(console.file.fileno()).columns or console.width)
+    except (OSError, ValueError):  # it only says that it is a terminal
+        return console.width
+
+
 def _line(
-    console: Console, title: str, note: str, done: int, total: int, info: Sequence[str], left: str
+    width: int, encoding: str, title: str, note: str, done: int, total: int, info: Sequence[str], left: str
 ) -> Text:  # fmt: skip
-    """As much of it as the console is wide, a place less: some terminals begin a new line after the last."""
+    """As much of it as the terminal is wide, a place less: some terminals begin a new line after the last."""
     from rich.text import Text
 
-    room = console.width - 1
-    sign = "━" if console.encoding.lower().startswith("utf") else "-"
+    room = width - 1
+    sign = "━" if encoding.lower().startswith("utf") else "-"
     choices = ((24, note, info), (12, note, info), (12, "", info), (0, "", info), (0, "", info[:1]), (0, "", ()))
     for bar, shown_note, shown_info in choices:  # the first that fits, or the last
         full = bar * done // max(total, 1)
