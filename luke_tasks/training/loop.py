@@ -26,6 +26,7 @@ from luke_tasks.training.archive import BEST_WEIGHTS_NAME
 from luke_tasks.training.auto_batch_size import fitting_halvings, halved
 from luke_tasks.training.callbacks.callback import Callbacks
 from luke_tasks.training.callbacks.progress import ProgressLine
+from luke_tasks.training.callbacks.validation import Validation
 from luke_tasks.training.checkpoint import (
     TrainState,
     checkpoints,
@@ -318,10 +319,13 @@ class _Run:
 
             runner.after_batch = after_batch
             try:
-                return evaluate(runner, data.validation_examples, data.validation_features).scores
+                found = evaluate(runner, data.validation_examples, data.validation_features)
             except CheckpointError as error:  # of a trained model's scores, which here is the training's fault
                 raise TrainingError(f"epoch {self.state.epoch + 1}, validation: {error}; "
                                     f"{last_checkpoint(self.run_dir)}") from error  # fmt: skip
+        task = self.learner.weights_model.head.tasks[0]
+        self.callbacks.call("on_validation", Validation(task, data.validation_examples, found.predictions))
+        return found.scores
 
     def _runner(self) -> Runner:
         """Runs the model on the validation data."""
