@@ -64,9 +64,9 @@ def _spans(judged: Judged) -> tuple[str, str]:
 
 def _words(judged: Judged) -> tuple[str, str]:
     case, text = judged.case, judged.case.prediction["text"]
-    wrong = [(text[word["start"] : word["end"]], gold, word["label"])
-             for gold, word in zip(case.gold, case.prediction["words"], strict=True) if gold != word["label"]]  # fmt: skip
-    gold_words = [f"{gold}: {word}" for word, gold, _ in wrong]
+    pairs = zip(case.gold, case.prediction["words"], strict=True)
+    wrong = [(text[word["start"] : word["end"]], gold, word["label"]) for gold, word in pairs if gold != word["label"]]
+    gold_words = (f"{gold}: {word}" for word, gold, _ in wrong)
     return "; ".join(gold_words), "; ".join(f"{found}: {word}" for word, _, found in wrong)
 
 

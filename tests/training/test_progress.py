@@ -78,7 +78,7 @@ def test_a_terminal_that_is_resized() -> None:
     with contextlib.suppress(OSError):  # EIO: the other end has gone
         while chunk := os.read(terminal, 4096):
             seen += chunk
-            if narrow_from is None and b"a word of warning" in seen and b"40/500" in seen:
+            if narrow_from is None and any(int(done) >= 30 for done in re.findall(rb"(\d+)/500", seen)):
                 resize(terminal, 38)
                 narrow_from = len(seen)
     os.close(terminal)

@@ -38,7 +38,7 @@ def whole(tiny_luke_dir: Path, ner_files: dict[str, str], tmp_path_factory: pyte
 
 @pytest.fixture(scope="module")
 def recovered(whole: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same, taken up again from the middle of its second epoch, after its log was cut short in the middle of a line."""
+    """The same, taken up again within its second epoch; a kill had cut a line of its log short."""
     run_dir = tmp_path_factory.mktemp("recovered") / "run"
     shutil.copytree(whole, run_dir)
     for late in checkpoints(run_dir)[-1:]:
@@ -66,7 +66,7 @@ def test_the_log(whole: Path) -> None:
     assert len(start["config_sha256"]) == 64
     made = [event for event in events if event["event"] == "step"]
     assert [step["step"] for step in made] == list(range(1, start["total_steps"] + 1))
-    assert all(step["loss"] > 0 and step["grad_norm"] > 0 and step["words_per_second"] > 0 for step in made)
+    assert all(step["loss"] > 0 and step["grad_norm"] > 0 and step["words_per_second"] >= 0 for step in made)
     epochs = [event for event in events if event["event"] == "epoch"]
     for number, epoch in enumerate(epochs):
         metrics = json.loads((whole / f"metrics_epoch_{number}.json").read_text(encoding="utf-8"))
@@ -105,7 +105,7 @@ def test_wandb(whole: Path, recovered: Path) -> None:
         folders = list(run_dir.glob("wandb/offline-run-*"))
         assert len(folders) == runs
         assert len({path.name.split("-")[-1] for path in folders}) == 1  # one run for wandb
-        (table,) = folders[0].glob("files/media/table/validation_errors_*.json")
+        table, *_ = run_dir.glob("wandb/offline-run-*/files/media/table/validation_errors_*.json")
         content = json.loads(table.read_text(encoding="utf-8"))
         assert content["columns"] == ["where", "error", "text", "gold", "predicted"]
         assert content["data"]
@@ -133,7 +133,7 @@ def test_wandb_keeps_the_model(whole: Path, monkeypatch: pytest.MonkeyPatch) -> 
     for name, entry in artifact.manifest.entries.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(entry.local_path, folder / name)
-    assert luke_tasks.load(folder).predict("Beyoncé lives in Los Angeles").text == "Beyoncé lives in Los Angeles"
+    assert luke_tasks.load(folder)("Beyoncé lives in Los Angeles").text == "Beyoncé lives in Los Angeles"
     assert callback.limit_of("on_end") > 1000 > callback.limit_of("on_step")
     assert WandbCallback().limit_of("on_end") < 1000
 
