@@ -24,7 +24,7 @@ def log_to_terminal(rank: int = 0) -> None:
             build what rank 0 does, and say the same.
     """
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _Terminal()
     handler.setFormatter(_Plain(rank))
     handler.addFilter(lambda record: not getattr(record, "file_only", False))
     close_log_files()
@@ -71,6 +71,14 @@ def close_log_files() -> None:
         root.removeHandler(handler)
         with contextlib.suppress(OSError):  # what could not be written has been warned of
             handler.close()
+
+
+class _Terminal(logging.StreamHandler):
+    """Standard error as it is at each moment: a live bar puts something in its place, to print above the bar."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.setStream(sys.stderr)
+        super().emit(record)
 
 
 class _LogFile(logging.FileHandler):

@@ -67,7 +67,7 @@ class FilledPlace:
 class MaskedTextPrediction(Shown):
     """The hidden words and entities of one text, in the order they stand."""
 
-    task: ClassVar[str] = "masked_lm"
+    task: ClassVar[str] = "masked_text"
     id: str
     text: str
     words: list[FilledPlace] = field(default_factory=list)

@@ -39,7 +39,7 @@ def prediction_html(task: str, prediction: Json, given: Json | None = None) -> s
 
     Args:
         task: the reader's (`ner`, `token_classification`, `relation_classification`, `entity_typing`,
-            `question_answering`, `record`, `sequence_classification`, `multiple_choice`, `masked_lm`); the prediction
+            `question_answering`, `record`, `sequence_classification`, `multiple_choice`, `masked_text`); the prediction
             of any other is shown as its JSON.
         prediction: its `to_json()`.
         given: what the prediction was asked about: `question` and `context` (question answering), `query` and `passage`
@@ -189,5 +189,5 @@ _TASKS: dict[str, Callable[[Json, Json], str]] = {
     "record": _cloze,
     "sequence_classification": _text,
     "multiple_choice": _choice,
-    "masked_lm": _masked,
+    "masked_text": _masked,
 }

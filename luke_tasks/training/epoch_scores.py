@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from luke_tasks.errors import TrainingError
+from luke_tasks.training.callbacks.progress import short_time
 from luke_tasks.training.checkpoint import TrainState
 from luke_tasks.training.devices import peak_cuda_memory_mb, peak_memory_mb
 
@@ -78,15 +79,6 @@ def epoch_line(
     if "peak_gpu_0_memory_MB" in metrics:
         memory += f" and {metrics['peak_gpu_0_memory_MB']:,.0f} MB on the GPU"
     return f"{', '.join(shown)}{mark}; {speed}, {memory}, {short_time(seconds)}"
-
-
-def short_time(seconds: float) -> str:
-    """`0.4 s`, `12 s`, `3:05` (minutes) or `1:03:05` (hours)."""
-    if seconds < 59.5:
-        return f"{seconds:.1f} s" if seconds < 9.95 else f"{seconds:.0f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
 def mean_loss(state: TrainState) -> float:

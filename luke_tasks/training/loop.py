@@ -26,6 +26,7 @@ from luke_tasks.training.archive import BEST_WEIGHTS_NAME
 from luke_tasks.training.auto_batch_size import fitting_halvings, halved
 from luke_tasks.training.callbacks.callback import Callbacks
 from luke_tasks.training.callbacks.progress import ProgressLine
+from luke_tasks.training.callbacks.validation import Validation
 from luke_tasks.training.checkpoint import (
     TrainState,
     checkpoints,
@@ -189,10 +190,9 @@ class _Run:
         self.step_began = self.epoch_began
         title = f"epoch {state.epoch + 1}/{trainer.num_epochs}"
         best = state.best_scores.get(trainer.validation_metric[1:])
-        if best is not None:
-            title += f" (best {trainer.validation_metric[1:]} {best:.4f})"
+        note = f"(best {trainer.validation_metric[1:]} {best:.4f})" if best is not None else ""
         left = math.ceil((self.num_batches[state.epoch] - state.batches_done) / self.step_size)
-        with self._progress(title, left) as advance:
+        with self._progress(title, left, note) as advance:
             for group in self._groups():
                 before = state.batches_done
                 words = sum(count_words(data.features, rows) for rows in group)
@@ -319,10 +319,13 @@ class _Run:
 
             runner.after_batch = after_batch
             try:
-                return evaluate(runner, data.validation_examples, data.validation_features).scores
+                found = evaluate(runner, data.validation_examples, data.validation_features)
             except CheckpointError as error:  # of a trained model's scores, which here is the training's fault
                 raise TrainingError(f"epoch {self.state.epoch + 1}, validation: {error}; "
                                     f"{last_checkpoint(self.run_dir)}") from error  # fmt: skip
+        task = self.learner.weights_model.head.tasks[0]
+        self.callbacks.call("on_validation", Validation(task, data.validation_examples, found.predictions))
+        return found.scores
 
     def _runner(self) -> Runner:
         """Runs the model on the validation data."""
@@ -330,11 +333,11 @@ class _Run:
         return Runner(learner.forward, learner.weights_model.head, data.validation_batch_size, data.pad_id,
                       learner.device, data.validation_max_tokens, processes=self.processes)  # fmt: skip
 
-    def _progress(self, title: str, total: int) -> AbstractContextManager[Callable[..., None]]:
+    def _progress(self, title: str, total: int, note: str = "") -> AbstractContextManager[Callable[..., None]]:
         """A progress line, which rank 0 alone shows."""
         if not self.processes.is_main:
             return nullcontext(lambda *values: None)
-        return ProgressLine(title, total, plain=self.plain_progress)
+        return ProgressLine(title, total, plain=self.plain_progress, note=note)
 
     def _report(self, metrics: dict[str, Any], scores: dict[str, float], is_best: bool) -> None:
         """One line for the user, and the epoch's in the log."""

@@ -35,7 +35,7 @@ def predictions(text: str, label: str) -> dict[str, tuple[dict[str, Any], dict[s
              "choices": [{"text": "no", "score": 0.2}, {"text": label, "score": 0.8}]},
             {"context": text, "question": label},
         ),
-        "masked_lm": (
+        "masked_text": (
             {"id": "1", "text": text, "words": [{**place, "candidates": [{"text": label, "score": 0.4}]}],
              "entities": []}, {},
         ),

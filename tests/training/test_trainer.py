@@ -206,27 +206,6 @@ def test_a_failing_callback_does_not_stop_the_run(
     assert errors.count(warning) == 1
 
 
-def test_tensorboard(ner_config: Path, tmp_path: Path) -> None:
-    pytest.importorskip("tensorboard")
-    assert train(ner_config, tmp_path / "run", overrides={"trainer.callbacks": [{"type": "tensorboard"}]}) == 0
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    events = EventAccumulator(str(tmp_path / "run" / "tensorboard"))
-    events.Reload()
-    assert len(events.Scalars("step/loss")) == len(steps(tmp_path / "run"))
-    assert len(events.Scalars("epoch/validation_f1")) == 2
-
-
-def test_wandb_offline(ner_config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("WANDB_MODE", "offline")
-    monkeypatch.setenv("WANDB_SILENT", "true")
-    run_dir = tmp_path / "run"
-    overrides = {"trainer.callbacks": [{"type": "wandb", "project": "tests", "log_every_num_steps": 1}]}
-    assert train(ner_config, run_dir, overrides=overrides) == 0
-    assert "switched off" not in (run_dir / "out.log").read_text(encoding="utf-8")
-    assert list(run_dir.glob("wandb/offline-run-*/*.wandb"))
-
-
 def test_a_failed_start_leaves_no_directory(ner_config: Path, tmp_path: Path, ner_files: dict[str, str]) -> None:
     bad = tmp_path / "bad.txt"
     bad.write_text("a b\nc\n", encoding="utf-8")
