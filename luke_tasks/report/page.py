@@ -74,7 +74,7 @@ def _name(title: str) -> str:
 
 def _grid(figures: Iterator[str]) -> str:
     drawn = "".join(figures)
-    return f'<div class="grid">{drawn}</div>' if drawn else ""
+    return f'<div class="charts">{drawn}</div>' if drawn else ""
 
 
 # -- summary --------------------------------------------------------------------------------------------------------
