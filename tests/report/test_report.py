@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+import luke_tasks
 from luke_tasks.__main__ import main
 from luke_tasks.report import predicting
 from luke_tasks.report.page import report_page
@@ -224,3 +225,18 @@ def test_runs_of_other_forms_are_refused(runs: list[Path]) -> None:
     label = Answers("f", "k", "x", {}, [replace(spans.cases[0], form="label", gold="a", prediction={"label": "a"})])
     with pytest.raises(Exception, match=r"answer in different forms \(spans, label\)"):
         report_page([replace(run, answers=spans), replace(run, name="b", answers=label)], most_errors=9)
+
+
+def test_predictions_as_a_page_and_in_a_notebook(runs: list[Path], tmp_path: Path, capsys: Any) -> None:
+    lines, page = tmp_path / "lines.txt", tmp_path / "page.html"
+    lines.write_text("Barack left <b>London.\nHe won.\n", encoding="utf-8")
+    assert main(["predict", str(runs[0]), str(lines), "--html", str(page)]) == 0
+    printed = capsys.readouterr()
+    assert len(printed.out.splitlines()) == 2 and f"predictions shown in {page}: 2" in printed.err
+    text = page.read_text(encoding="utf-8")
+    assert text.count("<article>") == 2 and "&lt;b&gt;" in text and "<b>London" not in text
+    ner = luke_tasks.load(runs[0], cuda_device=-1)
+    one, many = ner("Barack left London."), ner(["Barack left London.", "He won."])
+    assert many[0] == one and one.fragment() in one._repr_html_() and many._repr_html_().count('class="lt"') == 2
+    assert main(["predict", str(runs[0]), str(lines), "--html", str(page), "--output-dir", str(tmp_path / "d")]) == 2
+    assert "--html and --output-dir: give one of them" in capsys.readouterr().err
