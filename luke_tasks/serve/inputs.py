@@ -256,8 +256,8 @@ def read_json(body: bytes) -> Any:
     except UnicodeEncodeError:
         raise DataError("the body holds half a character (a lone \\ud800 to \\udfff)") from None
     except json.JSONDecodeError as error:
-        raise DataError(f"the body is no valid JSON ({error.msg} at line {error.lineno}, column {error.colno}); expected "
-                        "one input, or a list of them") from None  # fmt: skip
+        raise DataError(f"the body is no valid JSON ({error.msg} at line {error.lineno}, column {error.colno}); "
+                        "expected one input, or a list of them") from None  # fmt: skip
     except (ValueError, RecursionError) as error:  # a number of thousands of digits, thousands of brackets
         raise DataError(f"the body is JSON that cannot be read ({error})") from None
     return value
