@@ -129,8 +129,8 @@ def make_app(models: Sequence[Served], limits: Limits, metrics: Metrics) -> Fast
         return HTMLResponse(page, headers={"Content-Security-Policy": CONTENT_POLICY, "Cache-Control": "no-cache"})
 
     @app.get("/docs", include_in_schema=False)
-    async def show_docs() -> Response:
-        return HTMLResponse(docs_page(app.openapi()), headers={"Content-Security-Policy": CONTENT_POLICY})
+    async def show_docs(request: Request) -> Response:
+        return HTMLResponse(docs_page(app.openapi(), str(request.base_url)), headers={"Content-Security-Policy": CONTENT_POLICY})
 
     @app.get("/favicon.ico", include_in_schema=False)
     async def no_icon() -> Response:
@@ -167,10 +167,11 @@ def _predict_route(model: Served, limits: Limits, metrics: Metrics) -> Callable[
         `html`: with each answer, also draw it, as `"html"`.
         """
         began = time.monotonic()
-        try:
-            response = await _predict(model, request, limits, metrics, html, began)
-        except Refused as refused:
-            response = refused.response()
+        with metrics.in_flight.labels(model.name).track_inprogress():
+            try:
+                response = await _predict(model, request, limits, metrics, html, began)
+            except Refused as refused:
+                response = refused.response()
         metrics.count_request(model.name, response.status_code, time.monotonic() - began)
         return response
 

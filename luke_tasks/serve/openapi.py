@@ -44,17 +44,17 @@ def describe_predict(form: Form) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def docs_page(description: dict[str, Any]) -> str:
-    """The OpenAPI description as a page."""
+def docs_page(description: dict[str, Any], address: str) -> str:
+    """The OpenAPI description as a page. `address`: of the server, as the client knows it."""
     info = description["info"]
     parts = [f"<p>{escape(info['description'])} Version {escape(info['version'])}. "
              'For programs: <a href="openapi.json">openapi.json</a>. <a href="./">To the page</a></p>']  # fmt: skip
     for path, methods in description["paths"].items():
-        parts += [_operation(method, path, operation) for method, operation in methods.items()]
+        parts += [_operation(method, path, operation, address) for method, operation in methods.items()]
     return plain_page("API of this server", "\n".join(parts))
 
 
-def _operation(method: str, path: str, operation: dict[str, Any]) -> str:
+def _operation(method: str, path: str, operation: dict[str, Any], address: str) -> str:
     content = [
         f"<p>{escape(paragraph)}</p>" for paragraph in operation.get("description", "").split("\n\n") if paragraph
     ]
@@ -62,7 +62,7 @@ def _operation(method: str, path: str, operation: dict[str, Any]) -> str:
     if body is not None:
         example = json.dumps(body["example"], ensure_ascii=False)
         quoted = example.replace("'", "'\\''")
-        command = f"curl -H 'Content-Type: application/json' -d '{quoted}' http://HOST:PORT{path}"
+        command = f"curl -H 'Content-Type: application/json' -d '{quoted}' {address.rstrip('/')}{path}"
         content += [_block("An example", command), _details("Schema of the body", body["schema"])]
     rows = [f"<li><b>{escape(str(status))}</b> {escape(' '.join(answer['description'].split()))}</li>"
             for status, answer in operation.get("responses", {}).items()]  # fmt: skip

@@ -58,7 +58,7 @@ def serve_model(
     name: str, archive: str, predictor: Predictor, metrics: Metrics, limits: Limits, *, max_batch_size: int,
     batch_wait_seconds: float,
 ) -> Served:  # fmt: skip
-    """Start the worker of a model, and run its example. Raises what that raises, as CheckpointError: damaged weights."""
+    """Start the worker of a model, and run its example. Raises CheckpointError where its weights are damaged."""
     worker = Worker(
         name, predictor, max_batch_size=max_batch_size, batch_wait_seconds=batch_wait_seconds,
         max_queue=limits.max_queue,

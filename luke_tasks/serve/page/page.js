@@ -181,8 +181,8 @@ function choose(name) {
   model = models.find((one) => one.name === name) ?? models[0];
   $("models").value = model.name;
   const labels = model.labels.filter((label) => label !== "O");
-  $("task").textContent = model.task.replaceAll("_", " ") + (labels.length ? `: ${labels.slice(0, 8).join(", ")}` : "")
-    + (labels.length > 8 ? ` and ${labels.length - 8} more` : "");
+  $("task").textContent = model.task.replaceAll("_", " ") + (labels.length ? `: ${labels.slice(0, 12).join(", ")}` : "")
+    + (labels.length > 12 ? ` and ${labels.length - 12} more` : "");
   parts = model.input.parts.map((part, number) => new TextPart(part, number));
   $("parts").replaceChildren(...parts.map((part) => part.element));
   fill(model.input.example);
