@@ -130,7 +130,9 @@ def make_app(models: Sequence[Served], limits: Limits, metrics: Metrics) -> Fast
 
     @app.get("/docs", include_in_schema=False)
     async def show_docs(request: Request) -> Response:
-        return HTMLResponse(docs_page(app.openapi(), str(request.base_url)), headers={"Content-Security-Policy": CONTENT_POLICY})
+        return HTMLResponse(
+            docs_page(app.openapi(), str(request.base_url)), headers={"Content-Security-Policy": CONTENT_POLICY}
+        )
 
     @app.get("/favicon.ico", include_in_schema=False)
     async def no_icon() -> Response:

@@ -18,14 +18,13 @@ from luke_tasks.readers.reader import Reader
 Input = dict[str, Any]
 Span = Annotated[tuple[StrictInt, StrictInt], Field(description="[start, end) in characters, or in words with `words`")]
 Mention = Span | tuple[StrictInt, StrictInt, StrictStr | None] | dict[str, Any]
-Id = StrictStr | StrictInt | None
 
 
 class AnyInput(BaseModel):
     """Any JSON object: what a task of one's own reads. Keys that a task does not know are let through."""
 
     model_config = ConfigDict(extra="allow")
-    id: Id = Field(None, description="comes back with the answer")
+    id: Any = Field(None, description="comes back with the answer")
 
 
 class TextInput(AnyInput):

@@ -29,7 +29,9 @@ class Metrics:
                                        buckets=_WINDOWS)  # fmt: skip
         self.batch_seconds = Histogram("luke_tasks_batch_seconds", "The model's time for a batch", of_model,
                                        registry=own, buckets=_SECONDS)  # fmt: skip
-        self.in_flight = Gauge("luke_tasks_requests_in_flight", "Requests that have no answer yet", of_model, registry=own)
+        self.in_flight = Gauge(
+            "luke_tasks_requests_in_flight", "Requests that have no answer yet", of_model, registry=own
+        )
         self.queue = Gauge("luke_tasks_queue_length", "Inputs that wait", of_model, registry=own)
 
     def watch_queue(self, model: str, length: Callable[[], int]) -> None:
