@@ -21,13 +21,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--overrides", default="", metavar="JSON", help="changes to the config of every archive")
     address = parser.add_argument_group("address")
     address.add_argument("--host", default="127.0.0.1", metavar="ADDRESS",
-                         help="where to listen (default 127.0.0.1: this machine alone; there is no password)")  # fmt: skip
+                         help="where to listen (default 127.0.0.1: this machine alone; no password)")  # fmt: skip
     address.add_argument("--port", type=int, default=8000, metavar="N", help="default 8000; 0: any free one")
     model = parser.add_argument_group("how the models run")
     model.add_argument("--max-batch-size", type=int, default=32, metavar="N",
                        help="windows of concurrent requests run at once (default 32)")  # fmt: skip
     model.add_argument("--max-tokens", type=int, metavar="N",
-                       help="word pieces and entities run at once, padding included: long windows in small batches")  # fmt: skip
+                       help="word pieces and entities run at once, padding included (default: no limit)")  # fmt: skip
     model.add_argument("--batch-wait-ms", type=float, default=5, metavar="MS",
                        help="how long an input waits for others to run with (default 5)")  # fmt: skip
     model.add_argument("--cuda-device", type=int, metavar="N",
@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     limits.add_argument("--max-request-bytes", type=int, default=1_000_000, metavar="N",
                         help="of a request's body (default 1000000); a larger one gets status 413")  # fmt: skip
     limits.add_argument("--timeout", type=float, default=30, metavar="SECONDS",
-                        help="from a request's first byte to its answer (default 30); then it gets status 504")  # fmt: skip
+                        help="from a request to its answer (default 30); then it gets status 504")  # fmt: skip
     limits.add_argument("--max-queue", type=int, default=256, metavar="N",
                         help="inputs of a model that wait at most (default 256); more get status 503")  # fmt: skip
 

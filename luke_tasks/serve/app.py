@@ -19,8 +19,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from fastapi import FastAPI, HTTPException, Request
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, Response
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from luke_tasks import __version__
@@ -89,8 +91,8 @@ def make_app(models: Sequence[Served], limits: Limits, metrics: Metrics) -> Fast
     app = FastAPI(title="luke-tasks", version=__version__, docs_url=None, redoc_url=None, lifespan=lifespan,
                   description="Predictions of trained models.")  # fmt: skip
     app.add_exception_handler(HTTPException, _as_json)
-    app.add_exception_handler(404, _as_json)
-    app.add_exception_handler(405, _as_json)
+    app.add_exception_handler(RequestValidationError, _as_json)
+    app.add_exception_handler(Exception, _as_json)
     for model in models:
         metrics.watch_queue(model.name, lambda worker=model.worker: worker.queue_length)  # type: ignore[misc]
         app.add_api_route(f"/api/{model.name}/predict", _predict_route(model, limits, metrics), methods=["POST"],
@@ -127,8 +129,10 @@ def make_app(models: Sequence[Served], limits: Limits, metrics: Metrics) -> Fast
         return HTMLResponse(page, headers={"Content-Security-Policy": CONTENT_POLICY, "Cache-Control": "no-cache"})
 
     @app.get("/docs", include_in_schema=False)
-    async def show_docs() -> Response:
-        return HTMLResponse(docs_page(app.openapi()), headers={"Content-Security-Policy": CONTENT_POLICY})
+    async def show_docs(request: Request) -> Response:
+        return HTMLResponse(
+            docs_page(app.openapi(), str(request.base_url)), headers={"Content-Security-Policy": CONTENT_POLICY}
+        )
 
     @app.get("/favicon.ico", include_in_schema=False)
     async def no_icon() -> Response:
@@ -145,9 +149,14 @@ def _state(worker: Worker) -> str:
 
 async def _as_json(request: Request, error: Exception) -> Response:
     """What the framework itself refuses, in the form of our own errors."""
-    status = getattr(error, "status_code", 500)
-    hint = f"no such page: {request.url.path}" if status == 404 else f"{request.method} is not possible here"
-    return JSONResponse({"error": hint}, status, getattr(error, "headers", None))
+    if isinstance(error, RequestValidationError):
+        fault = error.errors()[0]
+        return JSONResponse({"error": f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}"}, 422)
+    if not isinstance(error, HTTPException):
+        return JSONResponse({"error": f"the server failed ({type(error).__name__}); its log says more"}, 500)
+    said = {404: f"no such page: {request.url.path}", 405: f"{request.method} is not possible at {request.url.path}"}
+    message = said.get(error.status_code, str(error.detail))
+    return JSONResponse({"error": f"{message}; see /docs"}, error.status_code, error.headers)
 
 
 # -- predictions ------------------------------------------------------------------------------------------------------
@@ -160,10 +169,11 @@ def _predict_route(model: Served, limits: Limits, metrics: Metrics) -> Callable[
         `html`: with each answer, also draw it, as `"html"`.
         """
         began = time.monotonic()
-        try:
-            response = await _predict(model, request, limits, metrics, html, began)
-        except Refused as refused:
-            response = refused.response()
+        with metrics.in_flight.labels(model.name).track_inprogress():
+            try:
+                response = await _predict(model, request, limits, metrics, html, began)
+            except Refused as refused:
+                response = refused.response()
         metrics.count_request(model.name, response.status_code, time.monotonic() - began)
         return response
 
@@ -246,7 +256,8 @@ async def _answers(
     found = asyncio.gather(*(asyncio.wrap_future(job.future) for job in queued), return_exceptions=True)
     leaving = asyncio.create_task(_until_left(request))
     try:
-        await asyncio.wait({found, leaving}, timeout=deadline - time.monotonic(), return_when=asyncio.FIRST_COMPLETED)
+        either: set[asyncio.Future[Any]] = {found, leaving}
+        await asyncio.wait(either, timeout=deadline - time.monotonic(), return_when=asyncio.FIRST_COMPLETED)
         if not found.done() and leaving.done():
             raise Refused(_CLIENT_LEFT, "the client left")
         if not found.done():

@@ -18,14 +18,13 @@ from luke_tasks.readers.reader import Reader
 Input = dict[str, Any]
 Span = Annotated[tuple[StrictInt, StrictInt], Field(description="[start, end) in characters, or in words with `words`")]
 Mention = Span | tuple[StrictInt, StrictInt, StrictStr | None] | dict[str, Any]
-Id = StrictStr | StrictInt | None
 
 
 class AnyInput(BaseModel):
     """Any JSON object: what a task of one's own reads. Keys that a task does not know are let through."""
 
     model_config = ConfigDict(extra="allow")
-    id: Id = Field(None, description="comes back with the answer")
+    id: Any = Field(None, description="comes back with the answer")
 
 
 class TextInput(AnyInput):
@@ -256,8 +255,8 @@ def read_json(body: bytes) -> Any:
     except UnicodeEncodeError:
         raise DataError("the body holds half a character (a lone \\ud800 to \\udfff)") from None
     except json.JSONDecodeError as error:
-        raise DataError(f"the body is no valid JSON ({error.msg} at line {error.lineno}, column {error.colno}); expected "
-                        "one input, or a list of them") from None  # fmt: skip
+        raise DataError(f"the body is no valid JSON ({error.msg} at line {error.lineno}, column {error.colno}); "
+                        "expected one input, or a list of them") from None  # fmt: skip
     except (ValueError, RecursionError) as error:  # a number of thousands of digits, thousands of brackets
         raise DataError(f"the body is JSON that cannot be read ({error})") from None
     return value

@@ -17,18 +17,22 @@ class Metrics:
     content_type = CONTENT_TYPE_LATEST
 
     def __init__(self) -> None:
-        self._registry = CollectorRegistry()
-        of_model = {"labelnames": ("model",), "registry": self._registry}
-        self.requests = Counter("luke_tasks_requests", "Requests for predictions, by HTTP status (499: the client left)",
-                                labelnames=("model", "status"), registry=self._registry)  # fmt: skip
+        own = self._registry = CollectorRegistry()
+        of_model = ("model",)
+        self.requests = Counter("luke_tasks_requests", "Requests for predictions by HTTP status; 499: the client left",
+                                ("model", "status"), registry=own)  # fmt: skip
         self.inputs = Counter("luke_tasks_inputs", "Inputs of these requests: answered, refused or failed",
-                              labelnames=("model", "outcome"), registry=self._registry)  # fmt: skip
-        self.seconds = Histogram("luke_tasks_request_seconds", "From a request's first byte to its answer",
-                                 buckets=_SECONDS, **of_model)  # fmt: skip
-        self.batch_windows = Histogram("luke_tasks_batch_windows", "Windows of a batch", buckets=_WINDOWS, **of_model)
-        self.batch_seconds = Histogram("luke_tasks_batch_seconds", "The model's time for a batch", buckets=_SECONDS,
-                                       **of_model)  # fmt: skip
-        self.queue = Gauge("luke_tasks_queue_length", "Inputs that wait", **of_model)
+                              ("model", "outcome"), registry=own)  # fmt: skip
+        self.seconds = Histogram("luke_tasks_request_seconds", "From a request to its answer", of_model,
+                                 registry=own, buckets=_SECONDS)  # fmt: skip
+        self.batch_windows = Histogram("luke_tasks_batch_windows", "Windows of a batch", of_model, registry=own,
+                                       buckets=_WINDOWS)  # fmt: skip
+        self.batch_seconds = Histogram("luke_tasks_batch_seconds", "The model's time for a batch", of_model,
+                                       registry=own, buckets=_SECONDS)  # fmt: skip
+        self.in_flight = Gauge(
+            "luke_tasks_requests_in_flight", "Requests that have no answer yet", of_model, registry=own
+        )
+        self.queue = Gauge("luke_tasks_queue_length", "Inputs that wait", of_model, registry=own)
 
     def watch_queue(self, model: str, length: Callable[[], int]) -> None:
         """Ask `length` whenever the metrics are read."""

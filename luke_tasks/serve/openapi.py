@@ -13,8 +13,8 @@ from luke_tasks.pages.shell import section
 from luke_tasks.serve.inputs import Form
 from luke_tasks.serve.page import plain_page
 
-_ERROR = {"type": "object", "properties": {"error": {"type": "string", "description": "one line that says what is wrong"}},
-          "required": ["error"]}  # fmt: skip
+_ERROR = {"type": "object", "required": ["error"],
+          "properties": {"error": {"type": "string", "description": "one line that says what is wrong"}}}  # fmt: skip
 _REFUSALS = {
     400: "the body is no JSON",
     408: "the request did not arrive in time",
@@ -44,23 +44,25 @@ def describe_predict(form: Form) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def docs_page(description: dict[str, Any]) -> str:
-    """The OpenAPI description as a page."""
+def docs_page(description: dict[str, Any], address: str) -> str:
+    """The OpenAPI description as a page. `address`: of the server, as the client knows it."""
     info = description["info"]
-    parts = [f'<p>{escape(info["description"])} Version {escape(info["version"])}. '
-             'As a file for programs: <a href="openapi.json">openapi.json</a>. <a href="./">To the page</a></p>']  # fmt: skip
+    parts = [f"<p>{escape(info['description'])} Version {escape(info['version'])}. "
+             'For programs: <a href="openapi.json">openapi.json</a>. <a href="./">To the page</a></p>']  # fmt: skip
     for path, methods in description["paths"].items():
-        parts += [_operation(method, path, operation) for method, operation in methods.items()]
+        parts += [_operation(method, path, operation, address) for method, operation in methods.items()]
     return plain_page("API of this server", "\n".join(parts))
 
 
-def _operation(method: str, path: str, operation: dict[str, Any]) -> str:
-    content = [f"<p>{escape(paragraph)}</p>" for paragraph in operation.get("description", "").split("\n\n") if paragraph]
+def _operation(method: str, path: str, operation: dict[str, Any], address: str) -> str:
+    content = [
+        f"<p>{escape(paragraph)}</p>" for paragraph in operation.get("description", "").split("\n\n") if paragraph
+    ]
     body = operation.get("requestBody", {}).get("content", {}).get("application/json")
     if body is not None:
         example = json.dumps(body["example"], ensure_ascii=False)
         quoted = example.replace("'", "'\\''")
-        command = f"curl -H 'Content-Type: application/json' -d '{quoted}' http://HOST:PORT{path}"
+        command = f"curl -H 'Content-Type: application/json' -d '{quoted}' {address.rstrip('/')}{path}"
         content += [_block("An example", command), _details("Schema of the body", body["schema"])]
     rows = [f"<li><b>{escape(str(status))}</b> {escape(' '.join(answer['description'].split()))}</li>"
             for status, answer in operation.get("responses", {}).items()]  # fmt: skip

@@ -15,7 +15,7 @@ from fastapi import FastAPI
 from luke_tasks.errors import LukeTasksError, listed
 from luke_tasks.predictor import Predictor
 from luke_tasks.serve.app import Limits, Served
-from luke_tasks.serve.batching import Worker
+from luke_tasks.serve.batching import Job, Worker
 from luke_tasks.serve.inputs import form_of
 from luke_tasks.serve.metrics import Metrics
 
@@ -58,14 +58,19 @@ def serve_model(
     name: str, archive: str, predictor: Predictor, metrics: Metrics, limits: Limits, *, max_batch_size: int,
     batch_wait_seconds: float,
 ) -> Served:  # fmt: skip
-    """Start the worker of a model."""
+    """Start the worker of a model, and run its example. Raises CheckpointError where its weights are damaged."""
     worker = Worker(
         name, predictor, max_batch_size=max_batch_size, batch_wait_seconds=batch_wait_seconds,
         max_queue=limits.max_queue,
         on_batch=lambda num_windows, seconds: metrics.count_batch(name, num_windows, seconds),
     )  # fmt: skip
     reader = predictor.reader
-    return Served(name, reader.task, archive, list(predictor.trained.labels), form_of(reader), worker)
+    form = form_of(reader)
+    if form.example:  # the first run is slow, and shows whether the model runs at all
+        example = Job(form.example, name)
+        worker.submit([example])
+        example.future.result()
+    return Served(name, reader.task, archive, list(predictor.trained.labels), form, worker)
 
 
 def bind(host: str, port: int) -> socket.socket:

@@ -82,13 +82,14 @@ class TextPart {
     while (first < most && before[first] === after[first]) first++;
     while (last < most - first && before[before.length - 1 - last] === after[after.length - 1 - last]) last++;
     const changedEnd = before.length - last, grown = after.length - before.length;
+    const continues = changedEnd === first && /^[\p{L}\p{N}]/u.test(after.slice(first, first + grown)); // of a word
     const moved = ([start, end]) => [
       start >= changedEnd ? start + grown : Math.min(start, first),
       end >= changedEnd && end > first ? end + grown : Math.min(end, first),
     ];
     this.text = after;
     for (const key in this.spans) {
-      this.spans[key] = this.spans[key].map((one) => (one[1] <= first ? one : moved(one)))
+      this.spans[key] = this.spans[key].map((one) => (one[1] < first ? one : one[1] > first ? moved(one) : continues ? [one[0], one[1] + grown] : one))
         .map(([start, end]) => span(after, start, end)).filter(([start, end]) => start < end);
     }
     this.draw();
@@ -181,8 +182,8 @@ function choose(name) {
   model = models.find((one) => one.name === name) ?? models[0];
   $("models").value = model.name;
   const labels = model.labels.filter((label) => label !== "O");
-  $("task").textContent = model.task.replaceAll("_", " ") + (labels.length ? `: ${labels.slice(0, 8).join(", ")}` : "")
-    + (labels.length > 8 ? ` and ${labels.length - 8} more` : "");
+  $("task").textContent = model.task.replaceAll("_", " ") + (labels.length ? `: ${labels.slice(0, 12).join(", ")}` : "")
+    + (labels.length > 12 ? ` and ${labels.length - 12} more` : "");
   parts = model.input.parts.map((part, number) => new TextPart(part, number));
   $("parts").replaceChildren(...parts.map((part) => part.element));
   fill(model.input.example);
