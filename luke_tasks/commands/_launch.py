@@ -45,9 +45,20 @@ def check_launch(parts: ExperimentConfig, processes: Processes, node_rank: int) 
     if distributed is not None and distributed.starts_processes and processes.launched and _OURS not in os.environ:
         logger.info("a launcher has started %d processes: distributed.cuda_devices and num_nodes start none",
                     processes.world_size)  # fmt: skip
+    _check_precision(parts, processes)
     if distributed is not None and distributed.strategy == "fsdp" and not starts and not processes.are_many:
         logger.info('distributed.strategy "fsdp": there is one process, which holds the whole model')
     return starts
+
+
+def _check_precision(parts: ExperimentConfig, processes: Processes) -> None:
+    """Warn where `accelerate launch` was told of another precision than the config, which decides."""
+    told = os.environ.get("ACCELERATE_MIXED_PRECISION", "no")  # "no" is what it says when it was told nothing, too
+    values = parts.trainer.values
+    own = "fp16" if values["use_amp"] else values["precision"]
+    if processes.launched and processes.is_main and told not in ("no", own):
+        logger.warning("accelerate launch was told --mixed_precision %s, which does nothing: the config decides, and "
+                       'trainer.precision is "%s" there', told, own)  # fmt: skip
 
 
 def launch(distributed: Distributed, command_line: Sequence[str], *, node_rank: int, debug: bool = False) -> int:

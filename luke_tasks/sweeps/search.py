@@ -186,7 +186,7 @@ class Search:
         own = {slot.job.directory for slot in self.slots}
         for trial in records:
             if trial.state != "running" and trial.directory not in own and trial.directory.is_dir():
-                remove_weights(trial.directory, also_best=trial.number not in kept and trial.state != "failed")
+                remove_weights(trial.directory, also_best=trial.number not in kept)
 
     def _interrupt(self) -> str:
         for slot in self.slots:

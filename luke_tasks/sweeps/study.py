@@ -49,6 +49,7 @@ class SweepStudy:
         owner: the sweep whose trials are asked for and resumed here.
         is_shared: whether other sweeps may work on the same study.
         pruner, sampler: Optuna's, in place of those that the space says.
+        has_others: whether trials of this sweep run at once.
         seed: of the sampler. A search that was interrupted goes on as it would have gone (with one worker).
     Raises:
         LukeTasksError: the study is another program's.
@@ -57,10 +58,11 @@ class SweepStudy:
 
     def __init__(
         self, *, name: str, storage: Any, space: Space, objectives: Sequence[Objective], subject: dict[str, Any],
-        owner: str, is_shared: bool, seed: int, pruner: Any = None, sampler: Any = None,
+        owner: str, is_shared: bool, seed: int, has_others: bool = False, pruner: Any = None, sampler: Any = None,
     ) -> None:  # fmt: skip
         self.space, self.objectives, self.owner, self.is_shared = space, list(objectives), owner, is_shared
         self.given_sampler = sampler
+        self.runs_several = is_shared or has_others
         # Two machines that ask at the same moment are not to get the same draw.
         self.seed = (seed, zlib.crc32(owner.encode()) if is_shared else 0)
         with warnings.catch_warnings(category=optuna.exceptions.ExperimentalWarning, action="ignore"):
@@ -185,7 +187,8 @@ class SweepStudy:
         if self.space.method == "random":
             return optuna.samplers.RandomSampler(seed=seed)
         with warnings.catch_warnings(category=optuna.exceptions.ExperimentalWarning, action="ignore"):
-            return optuna.samplers.TPESampler(seed=seed, multivariate=True)
+            # Trials that run count as bad ones, so that two at once do not try the same place.
+            return optuna.samplers.TPESampler(seed=seed, multivariate=True, constant_liar=self.runs_several)
 
     def _suggest(self, trial: optuna.trial.Trial) -> dict[str, Any]:
         return self._values({parameter.name: suggest(trial, parameter) for parameter in self.space.searched})

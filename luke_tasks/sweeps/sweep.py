@@ -152,7 +152,7 @@ class Sweep:
                 name=self.name, storage=storage, space=self.checked.space,
                 objectives=self.checked.objectives, owner=owner, is_shared=self.options.storage is not None,
                 subject={"config": self.checked.values, "space": self.checked.space.values},
-                seed=self._seed(), pruner=self.pruner, sampler=self.sampler,
+                seed=self._seed(), has_others=self.options.workers > 1, pruner=self.pruner, sampler=self.sampler,
             )  # fmt: skip
             write_json(self.directory / "config.json", self.checked.values)
             write_json(self.directory / "sweep.json", {"id": owner, "study": self.name})

@@ -186,7 +186,7 @@ class Tune(Sweep):
     def trial_job(self, number: int, parameters: dict[str, Any], worker: int) -> Job:
         """What `train` is to do for a trial."""
         directory, asks = self.directory / f"trial_{number}", self.pruner is not None
-        overrides = self.asking(directory, parameters) if asks else {}
+        overrides = {**self.data_overrides(), **(self.asking(directory, parameters) if asks else {})}
         return Job(number, self.config, directory, overrides, asks, as_variables(parameters), self.flags())
 
     def values_of(self, parameters: dict[str, Any]) -> dict[str, Any]:

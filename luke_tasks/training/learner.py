@@ -5,6 +5,7 @@ Devices, mixed precision and several processes (DDP) go through Hugging Face Acc
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,8 +20,17 @@ from luke_tasks.training.devices import make_accelerator
 from luke_tasks.training.optimization import trainable
 from luke_tasks.training.processes import ALONE, Processes
 from luke_tasks.training.sharding import shard, shared_optimizer_state, whole
-from luke_tasks.training.step_faults import explained_memory, norm_of, number_fault, scalar
+from luke_tasks.training.step_faults import (
+    MOST_DROPPED_IN_A_ROW,
+    explained_memory,
+    norm_of,
+    number_fault,
+    overflow_fault,
+    scalar,
+)
 from luke_tasks.training.trainer import Trainer
+
+logger = logging.getLogger(__name__)
 
 
 class Step(NamedTuple):
@@ -29,7 +39,7 @@ class Step(NamedTuple):
     loss_sum: float  # over its batches, those of all processes
     lr: float  # that it used
     grad_norm: float | None  # before clipping; None where a gradient scaler looks after it
-    fault: str | None  # the loss or the gradients are no numbers, and no weight has changed
+    fault: str | None  # the loss or the gradients are no numbers, or ever too large; no weight has changed
 
 
 class Learner:
@@ -51,6 +61,7 @@ class Learner:
         self.device = device
         self.model = model
         self.is_sharded = is_sharded and processes.are_many
+        self.dropped_in_a_row = 0  # steps up to now, by the scaler of fp16 gradients
         if trainer.gradient_checkpointing:
             model.encoder.checkpoint_gradients()
         if self.is_sharded:
@@ -92,7 +103,9 @@ class Learner:
             lr = self.optimizer.param_groups[0]["lr"]
             fault = number_fault(total / count, norm)
             if fault is None or self.accelerator.scaler is not None:  # a scaler drops the step, and must hear of it
+                scale = self._scale()
                 self.optimizer.step()
+                fault = fault or self._overflow(scale)
         except (RuntimeError, MemoryError) as error:
             raise explained_memory(error, batch) from None
         if self.scheduler is not None:
@@ -105,6 +118,23 @@ class Learner:
         if self.averaged is not None and fault is None:
             self.averaged.update_parameters(self.model)
         return Step(total, lr, norm, fault)
+
+    def _scale(self) -> float:
+        """What gradients are scaled by, so that fp16 can hold them; 1 without a scaler."""
+        scaler = self.accelerator.scaler
+        return float(scaler.get_scale()) if scaler is not None else 1.0
+
+    def _overflow(self, scale_before: float) -> str | None:
+        """The fault of a step that is one too many of those that the scaler dropped; it says so once."""
+        scale = self._scale()  # a fused optimizer drops the step itself, so that this alone tells
+        if scale >= scale_before:
+            self.dropped_in_a_row = 0
+            return None
+        self.dropped_in_a_row += 1
+        fault = overflow_fault(self.dropped_in_a_row, scale)
+        if self.dropped_in_a_row == MOST_DROPPED_IN_A_ROW and self.processes.is_main:
+            logger.warning("%s; bf16 or fp32 has the room (trainer.precision)", fault)
+        return fault
 
     def _sum(self, losses: Sequence[float], count: int) -> float:
         """Of the losses of all processes, added in the order of the batches."""

@@ -17,6 +17,7 @@ from luke_tasks.data.batch import Batch
 from luke_tasks.errors import TrainingError, listed
 
 MOST_SKIPPED_IN_A_ROW = 100  # with `on_nan: "skip"`: after so many, or an epoch of fewer, nothing more is learned
+MOST_DROPPED_IN_A_ROW = 20  # fp16 steps: halved so often, the first scale, 65536, is below 1, where nothing is scaled
 _MOST_NAMED = 8  # examples of a batch
 _ALLOCATION = re.compile(r"(?:tried|unable) to allocate ([\d.,]+ ?\w+)", re.IGNORECASE)
 
@@ -28,6 +29,19 @@ def number_fault(loss: float, gradient_norm: float | None) -> str | None:
     if gradient_norm is not None and not math.isfinite(gradient_norm):
         return f"the norm of the gradients is {gradient_norm} (the loss is {loss:.4g})"
     return None
+
+
+def overflow_fault(dropped_in_a_row: int, scale: float) -> str | None:
+    """What to say of a step that the scaler of fp16 gradients dropped; None while a smaller scale may help.
+
+    Args:
+        dropped_in_a_row: steps up to this one.
+        scale: that the next step is to use.
+    """
+    if dropped_in_a_row < MOST_DROPPED_IN_A_ROW:
+        return None
+    return (f"the gradients are too large for fp16 at every scale (down to {scale:.2g}): {dropped_in_a_row} steps in a "
+            "row changed nothing")  # fmt: skip
 
 
 def norm_of(gradients: Sequence[Tensor]) -> float:

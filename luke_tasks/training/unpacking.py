@@ -6,7 +6,9 @@ many times the size of the file (bombs). What gzip and tar say of sizes is check
 
 from __future__ import annotations
 
+import errno
 import gzip
+import os
 import shutil
 import tarfile
 import zlib
@@ -24,6 +26,7 @@ FREE_BYTES = 2**30
 MOST_AFTER = 2**26  # bytes after the last member: tar pads with zeros, some kilobytes
 LONGEST_HEADER = 2**16  # bytes of a member's extended header, which are read at once
 LONGEST_NAME = 200  # characters
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # a full disk, a quota, a limit of files
 _CHUNK_BYTES = 2**20
 _EXTENDED = (
     tarfile.XHDTYPE,
@@ -73,6 +76,10 @@ def unpack(path: Path, directory: Path, name: str) -> None:
     except tarfile.HeaderError as error:
         raise ArchiveError(f"{path}: refused: has {error}, which no archive of ours or AllenNLP's has") from None
     except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
+        if getattr(error, "errno", None) in NO_ROOM:
+            reason = os.strerror(error.errno)
+            raise ArchiveError(f"{path}: cannot be unpacked into {directory}: {reason}; set TMPDIR to a folder with "
+                               "room for it") from None  # fmt: skip
         raise ArchiveError(f"{path}: not a readable {name}, perhaps cut short or damaged ({error})") from None
     except Exception as error:  # tarfile lets through whatever its parsing of numbers and names meets
         raise ArchiveError(f"{path}: not a readable {name}, perhaps damaged ({reason_of(error)})") from error

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -110,3 +111,42 @@ def test_recovering_with_skipped_steps(ner_config: Path, tmp_path: Path) -> None
     assert metrics(run_dir) == before
     for text in (of_epoch, (run_dir / "metrics_epoch_0.json").read_text(encoding="utf-8")):
         assert json.loads(text)["skipped_steps"] == 1
+
+
+@pytest.fixture
+def scaler(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The scaler of fp16, on the CPU and in fp32."""
+    original = learner.make_accelerator
+
+    def with_scaler(device: torch.device, precision: str) -> Any:
+        accelerator = original(device, precision)
+        accelerator.scaler = torch.amp.GradScaler("cpu")
+        return accelerator
+
+    monkeypatch.setattr(learner, "make_accelerator", with_scaler)
+
+
+OVERFLOW = "the gradients are too large for fp16 at every scale (down to {}): {} steps in a row changed nothing"
+
+
+@pytest.mark.usefixtures("scaler")
+def test_an_overflow_at_every_scale(ner_config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    setups.no_numbers(tuple(range(4, 1000)), "gradient")
+    overrides = {"trainer.num_epochs": 30, "trainer.grad_norm": None}
+    run_dir = tmp_path / "run"
+    assert train(ner_config, run_dir, overrides=overrides) == 1
+    errors = capsys.readouterr().err
+    fault = OVERFLOW.format(0.062, 20)
+    assert f"warning: {fault}; bf16 or fp32 has the room (trainer.precision)\n" in errors
+    assert errors.splitlines()[-1].startswith(f"epoch 6, step 23: {fault}; try a lower learning rate ")
+    assert len(steps(run_dir)) == 22
+
+
+@pytest.mark.usefixtures("scaler")
+def test_an_overflow_that_passes(ner_config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Some dropped steps are how the scale is found, and those that `on_nan` leaves out are counted."""
+    setups.no_numbers((1, 2, 3, *range(9, 30)), "gradient")
+    overrides = {"trainer.num_epochs": 8, "trainer.grad_norm": None, "trainer.on_nan": "skip"}
+    assert train(ner_config, tmp_path / "run", overrides=overrides) == 0
+    assert [step["step"] for step in steps(tmp_path / "run") if "skipped" in step] == [28, 29]
+    assert capsys.readouterr().err.count(f"warning: {OVERFLOW.format(0.0078, 20)}") == 1

@@ -13,7 +13,8 @@ import pytest
 from luke_tasks.sweeps.trials import answer, answer_file
 from luke_tasks.training.callbacks.callback import Callback, Callbacks
 from luke_tasks.training.callbacks.sweep import SweepCallback
-from tests.training.runs import train
+from tests.training.runs import metrics, steps, train
+from tests.training.workers import said, train_in, used
 
 
 class StopAt(Callback):
@@ -85,3 +86,16 @@ def test_a_sweep_that_says_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixt
     assert "no answer from the sweep for 0.1 s: going on without it" in caplog.text
     callbacks.call("on_epoch", {"epoch": 1})
     assert caplog.text.count("no answer") == 1
+
+
+def test_several_processes_are_pruned_together(ner_config: Path, tmp_path: Path) -> None:
+    """The first asks the sweep, and tells the others."""
+    run_dir = tmp_path / "run"
+    answer(run_dir, 0, stop=True)
+    callback = {"type": "sweep", "answer_file": str(answer_file(run_dir))}
+    overrides = {"trainer.num_epochs": 3, "trainer.callbacks": [callback]}
+    assert train_in(2, ner_config, run_dir, overrides=overrides) == [0, 0]
+    assert "stopping after epoch 1: the sweep prunes this trial" in said(run_dir, 0).splitlines()
+    assert [len(used(run_dir, rank)) for rank in (0, 1)] == [len(steps(run_dir))] * 2
+    assert metrics(run_dir)["epoch"] == 0
+    assert (run_dir / "model.tar.gz").exists()

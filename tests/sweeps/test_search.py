@@ -6,16 +6,19 @@ import csv
 import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import optuna
 import pytest
 
 import luke_tasks
 from luke_tasks.config import apply_overrides
 from luke_tasks.errors import ConfigError, Interrupted, LukeTasksError, TrainingError
 from luke_tasks.sweeps.progress import SweepProgress
-from luke_tasks.sweeps.records import Objective
+from luke_tasks.sweeps.records import Objective, TrialRecord
 from luke_tasks.sweeps.retrain import retrain
+from luke_tasks.sweeps.search import Search
 from luke_tasks.sweeps.study import open_storage
 from luke_tasks.sweeps.sweep import sweep
 from luke_tasks.sweeps.trials import Job
@@ -140,6 +143,41 @@ def test_failures_are_recorded_and_the_sweep_goes_on(
     assert [trial.state for trial in result.trials] == ["failed", "complete", "failed", "complete"]
     assert [trial.error for trial in result.trials] == [launcher.fails.get(number) for number in range(4)]
     assert "trial 2 of 4: failed, 0:00: the loss is nan" in capsys.readouterr().err
+
+
+def test_a_failed_trial_keeps_no_weights(tmp_path: Path) -> None:
+    """Its log and its metrics say what went wrong; it is not gone on with."""
+    trials = []
+    for number, state in enumerate(("complete", "failed")):
+        trials.append(TrialRecord(number, {}, state, [0.5], 1.0, "", None, tmp_path / str(number), []))  # type: ignore[arg-type]
+        (tmp_path / str(number) / "checkpoint_epoch_0_step_1").mkdir(parents=True)
+        for name in ("best.safetensors", "metrics_epoch_0.json"):
+            (tmp_path / str(number) / name).touch()
+    search = Search.__new__(Search)
+    search.study = SimpleNamespace(records=lambda: trials)  # type: ignore[assignment]
+    search.checked = SimpleNamespace(objectives=[Objective("best_validation_f1", "maximize")])  # type: ignore[assignment]
+    search.slots, search.keep = [], 1
+    search._tidy()
+    assert sorted(path.name for path in (tmp_path / "0").iterdir()) == ["best.safetensors", "metrics_epoch_0.json"]
+    assert [path.name for path in (tmp_path / "1").iterdir()] == ["metrics_epoch_0.json"]
+
+
+@pytest.mark.parametrize(("workers", "lies"), [(1, False), (2, True)])
+def test_trials_at_once_do_not_try_the_same(
+    workers: int, lies: bool, ner_config: Path, lr_space: dict[str, Any], tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    made: list[bool] = []
+    sampler = optuna.samplers.TPESampler
+
+    def noted(**options: Any) -> Any:
+        made.extend(options[name] for name in options if name == "constant_liar")
+        return sampler(**options)
+
+    monkeypatch.setattr(optuna.samplers, "TPESampler", noted)
+    space = {**lr_space, "method": "bayes"}
+    sweep(ner_config, space, tmp_path / "s", trials=2, workers=workers, launch=Launcher())
+    assert set(made) == {lies}
 
 
 def test_five_failures_in_a_row_stop_it(ner_config: Path, lr_space: dict[str, Any], tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 from pathlib import Path
@@ -61,12 +62,17 @@ def launcher(monkeypatch: pytest.MonkeyPatch) -> Launcher:
     return fake
 
 
+def shared_cache(directory: Path) -> dict[str, str]:
+    """What lets trials share what is read and encoded, where `datasets` is there."""
+    return {"data_loader.cache_dir": f"{directory}/cache"} if importlib.util.find_spec("datasets") else {}
+
+
 def test_tune(folder: Path, launcher: Launcher, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["tune", "config.jsonnet", "hparams.json", "-s", "out", "--study-name", "test", "--n-trials", "4"]
     assert main(arguments) == 0
     assert [job.directory.name for job in launcher.jobs] == ["trial_0", "trial_1", "trial_2", "trial_3"]
     for job in launcher.jobs:
-        assert job.overrides == {} and str(job.config) == "config.jsonnet"
+        assert job.overrides == shared_cache(folder / "out") and str(job.config) == "config.jsonnet"
         assert job.environment["batch_size"] in ("4", "6", "8") and job.environment["epochs"] in ("1", "2")
         assert 1e-5 <= float(job.environment["lr"]) <= 1e-2
     assert "lr" not in os.environ
@@ -98,7 +104,9 @@ def test_pruner_and_sampler(folder: Path, launcher: Launcher) -> None:
     goal = ["--metrics", "validation_f1", "--direction", "maximize"]
     assert main([*arguments, *goal, "--optuna-param-path", "optuna.json"]) == 0
     answer_file = str(folder / "out" / "trial_0.answer.json")
-    assert launcher.jobs[0].overrides == {"trainer.callbacks": [{"type": "sweep", "answer_file": answer_file}]}
+    assert launcher.jobs[0].overrides == {
+        **shared_cache(folder / "out"), "trainer.callbacks": [{"type": "sweep", "answer_file": answer_file}]
+    }  # fmt: skip
 
 
 def test_retrain(

@@ -6,6 +6,8 @@ import gzip
 import io
 import json
 import os
+import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -82,6 +84,18 @@ def test_truncated(run_dir: Path, ner_files: dict[str, str], capsys: pytest.Capt
     path.write_bytes(data[: int(share * len(data))])
     message = error_of(capsys, "evaluate", str(path), ner_files["valid"])
     assert message.startswith(f"{path}: not a readable model.tar.gz, perhaps cut short or damaged (")
+
+
+def test_a_full_disk(run_dir: Path, ner_files: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    """It is the disk's fault, not the archive's. Here a limit of files' sizes stands for it."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        message = error_of(capsys, "evaluate", str(run_dir / "model.tar.gz"), ner_files["valid"])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert re.fullmatch(rf"{re.escape(str(run_dir))}/model.tar.gz: cannot be unpacked into /\S+: File too large; set "
+                        "TMPDIR to a folder with room for it", message)  # fmt: skip
 
 
 def predictions(path: Path, run_dir: Path) -> str:

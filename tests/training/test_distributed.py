@@ -11,6 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from luke_tasks.commands._launch import check_launch
 from luke_tasks.errors import ConfigError
 from luke_tasks.experiment import build, read_config
 from luke_tasks.training.checkpoint import checkpoints
@@ -192,3 +193,14 @@ def test_a_table_on_the_cpu_under_a_launcher(ner_config: Path) -> None:
     config = read_config(ner_config, '{"model.encoder.entity_embeddings_on": "cpu"}')
     with pytest.raises(ConfigError, match='"cpu", which goes with one process only, and the launcher has started 2'):
         build(config, Processes(rank=1, world_size=2, local_rank=1, local_world_size=2, launched=True))
+
+
+@pytest.mark.parametrize(("told", "warns"), [("bf16", True), ("no", False), ("fp32", False)])
+def test_a_precision_that_accelerate_is_told_of(
+    told: str, warns: bool, ner_config: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", told)
+    check_launch(read_config(ner_config).parts, Processes(0, 2, launched=True), 0)
+    line = ('accelerate launch was told --mixed_precision bf16, which does nothing: the config decides, and '
+            'trainer.precision is "fp32" there')  # fmt: skip
+    assert [record.getMessage() for record in caplog.records] == ([line] if warns else [])
