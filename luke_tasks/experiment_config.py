@@ -30,7 +30,13 @@ DatasetName = Literal["train", "validation", "test"]
 
 @dataclass(kw_only=True)
 class ModelConfig:
-    """`model` in a config."""
+    """An encoder, and a head that solves the task (`model` in a config).
+
+    Args:
+        type: the only kind; may be left out.
+        encoder: makes vectors of words and entities, from a pretrained checkpoint.
+        head: the task's own layer over them, its loss and its scores.
+    """
 
     type: Literal["encoder_head"] = "encoder_head"
     encoder: Spec[Encoder]
@@ -39,7 +45,12 @@ class ModelConfig:
 
 @dataclass(kw_only=True)
 class Vocabulary:
-    """`vocabulary` in a config: the labels, counted in the data or read from a run's `vocabulary/` folder."""
+    """`vocabulary` in a config: the labels, counted in the data or read from a run's `vocabulary/` folder.
+
+    Args:
+        type: `from_instances`: counted in the data; `from_files`: read from `directory`.
+        directory: the `vocabulary/` folder of a run, with `from_files` only.
+    """
 
     type: Literal["from_instances", "from_files"] = "from_instances"
     directory: str | None = None
@@ -55,7 +66,28 @@ class Vocabulary:
 
 @dataclass(kw_only=True)
 class ExperimentConfig:
-    """The top level of a config."""
+    """The top level of a config.
+
+    Args:
+        dataset_reader: reads the data files: their format, and how long texts are cut into windows.
+        validation_dataset_reader: the same for validation and test data, and for `evaluate` and `predict` later; by
+            default `dataset_reader`.
+        train_data_path: the file that is learned from.
+        validation_data_path: the file that is scored after each epoch, which decides on the best one.
+        test_data_path: a file that is scored once at the end, with `evaluate_on_test`; its labels are looked for, too.
+        evaluate_on_test: score the best epoch's weights on the test data after training.
+        datasets_for_vocab_creation: in which of the sets labels are looked for; by default in all.
+        vocabulary: where labels come from; by default from the data.
+        tokenizer: checkpoint whose tokenizer is used, a folder or a hub name; by default the encoder's.
+        model: what is trained.
+        data_loader: how windows become batches in training.
+        validation_data_loader: the same in validation; by default `data_loader`.
+        trainer: how the model is trained.
+        distributed: training in several processes.
+        random_seed: of Python's `random`, and of the order of batches.
+        numpy_seed: of `numpy.random`.
+        pytorch_seed: of torch: the weights of the head, and dropout.
+    """
 
     dataset_reader: Spec[Reader]
     validation_dataset_reader: Spec[Reader] | None = None
@@ -65,7 +97,7 @@ class ExperimentConfig:
     evaluate_on_test: bool = False
     datasets_for_vocab_creation: list[DatasetName] | None = None
     vocabulary: Vocabulary | None = None
-    tokenizer: str | None = None  # checkpoint whose tokenizer is used; None: the encoder's
+    tokenizer: str | None = None
     model: ModelConfig
     data_loader: DataLoader
     validation_data_loader: DataLoader | None = None

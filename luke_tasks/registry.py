@@ -20,8 +20,8 @@ import pkgutil
 import re
 import sys
 import traceback
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, TypeVar
 
@@ -40,12 +40,14 @@ class _Provided:
 class Check:
     """A condition on a config value, for `Annotated[type, Check(...)]`: `holds` is asked, `expected` is shown.
 
-    `why` may say what is wrong with a value that does not fulfil it.
+    `why` may say what is wrong with a value that does not fulfil it. `schema` says the same in the words of JSON Schema
+    (`{"minimum": 1}`), as far as these go, for editors.
     """
 
     holds: Callable[[Any], bool]
     expected: str
     why: Callable[[Any], str] = lambda value: ""
+    schema: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
 
 def _regex_error(text: str) -> str:
@@ -64,16 +66,25 @@ def _is_encoding(name: str) -> bool:
 
 
 Provided = Annotated[T, _Provided]
-PositiveInt = Annotated[int, Check(lambda value: value > 0, "a positive integer")]
-NonNegativeInt = Annotated[int, Check(lambda value: value >= 0, "an integer of at least 0")]
-PositiveFloat = Annotated[float, Check(lambda value: value > 0, "a number above 0")]
-NonNegativeFloat = Annotated[float, Check(lambda value: value >= 0, "a number of at least 0")]
-Fraction = Annotated[float, Check(lambda value: 0 <= value <= 1, "a number between 0 and 1")]
-Seed = Annotated[int, Check(lambda value: 0 <= value < 2**32, "an integer from 0 to 4294967295")]  # as numpy takes
+PositiveInt = Annotated[int, Check(lambda value: value > 0, "a positive integer", schema={"minimum": 1})]
+NonNegativeInt = Annotated[int, Check(lambda value: value >= 0, "an integer of at least 0", schema={"minimum": 0})]
+PositiveFloat = Annotated[float, Check(lambda value: value > 0, "a number above 0", schema={"exclusiveMinimum": 0})]
+NonNegativeFloat = Annotated[float, Check(lambda value: value >= 0, "a number of at least 0", schema={"minimum": 0})]
+Fraction = Annotated[
+    float, Check(lambda value: 0 <= value <= 1, "a number between 0 and 1", schema={"minimum": 0, "maximum": 1})
+]
+Seed = Annotated[  # as numpy takes
+    int,
+    Check(lambda value: 0 <= value < 2**32, "an integer from 0 to 4294967295",
+          schema={"minimum": 0, "maximum": 2**32 - 1}),
+]  # fmt: skip
 Regex = Annotated[str, Check(lambda text: not _regex_error(text), "a regular expression", _regex_error)]
 Encoding = Annotated[str, Check(_is_encoding, 'the name of a text encoding, as "utf-8" or "ISO-8859-1"')]
 
-Folder = Annotated[str, Check(lambda name: bool(name.strip()) and "\0" not in name, "the name of a folder")]
+Folder = Annotated[
+    str,
+    Check(lambda name: bool(name.strip()) and "\0" not in name, "the name of a folder", schema={"pattern": r"\S"}),
+]
 
 
 class Registrable:

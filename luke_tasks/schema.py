@@ -20,8 +20,8 @@ from luke_tasks.registry import Check, Registrable, _Provided
 from luke_tasks.spec import Spec, owner_of
 
 _SCALARS: dict[Any, str] = {str: "a string", bool: "true or false", int: "an integer", float: "a number"}
-_LISTS = (list, Sequence, Iterable)
-_OBJECTS = (dict, Mapping)
+LISTS = (list, Sequence, Iterable)
+OBJECTS = (dict, Mapping)
 
 
 def check(values: Any, annotation: Any, path: str = "") -> tuple[Any, list[Fault]]:
@@ -43,11 +43,11 @@ def _check(value: Any, annotation: Any, path: str, faults: list[Fault]) -> Any:
         return _check_scalar(value, origin, path, faults)
     if origin is Literal:
         if value not in arguments:
-            faults.append(_unexpected(value, _name(annotation), path))
+            faults.append(_unexpected(value, type_words(annotation), path))
         return value
     if origin in (Union, types.UnionType):
         return _check_union(value, arguments, path, faults)
-    if origin in (*_LISTS, tuple, *_OBJECTS):
+    if origin in (*LISTS, tuple, *OBJECTS):
         return _check_items(value, annotation, path, faults)
     if origin is Spec:
         spec = _check_part(value, arguments[0], path, faults)
@@ -109,7 +109,7 @@ def _check_union(value: Any, options: Sequence[Any], path: str, faults: list[Fau
 def _check_items(value: Any, annotation: Any, path: str, faults: list[Fault]) -> Any:
     """A list, a tuple (a list of fixed length), or an object of any keys."""
     origin, arguments = typing.get_origin(annotation) or annotation, typing.get_args(annotation)
-    if origin in _OBJECTS:
+    if origin in OBJECTS:
         if isinstance(value, dict):
             kind = arguments[1] if arguments else Any
             return {key: _check(item, kind, join_path(path, key), faults) for key, item in value.items()}
@@ -120,7 +120,7 @@ def _check_items(value: Any, annotation: Any, path: str, faults: list[Fault]) ->
             items = (_check(item, kind, join_path(path, index), faults)
                      for index, (item, kind) in enumerate(zip(value, kinds, strict=True)))  # fmt: skip
             return tuple(items) if origin is tuple else list(items)
-    faults.append(_unexpected(value, _name(annotation), path))
+    faults.append(_unexpected(value, type_words(annotation), path))
     return value
 
 
@@ -131,7 +131,7 @@ def _check_part(value: Any, part: Any, path: str, faults: list[Fault]) -> Any:
     """An object that describes an instance of the class `part`, or of one registered under it."""
     if not issubclass(part, Registrable):
         if not isinstance(value, dict):
-            faults.append(_unexpected(value, _name(part), path))
+            faults.append(_unexpected(value, type_words(part), path))
             return value
         return Spec(part, _check_parameters(value, part, path, faults), None)
     registered = part.registered()
@@ -139,7 +139,7 @@ def _check_part(value: Any, part: Any, path: str, faults: list[Fault]) -> Any:
     if isinstance(value, str):
         value, type_path = {"type": value}, path  # AllenNLP's short form
     if not isinstance(value, dict):
-        faults.append(_unexpected(value, _name(part), path))
+        faults.append(_unexpected(value, type_words(part), path))
         return value
     type_name = value.get("type", part.default_implementation)
     if is_unset(type_name):
@@ -169,7 +169,7 @@ def _check_parameters(
     """Compare the keys of `value` with the parameters of `builder`; the checked values, defaults filled in."""
     owner = owner_of(builder)
     try:
-        parameters = _parameters(builder)
+        parameters = parameters_of(builder)
     except NameError as error:
         faults.append(Fault(path, f"the constructor of {owner.__name__} has an annotation that means nothing: {error}"))
         return {}
@@ -189,14 +189,14 @@ def _check_parameters(
         elif default is not inspect.Parameter.empty:
             checked[name] = default
         elif name not in misspelt:
-            faults.append(Fault(join_path(path, name), f"missing{of_owner}; expected {_name(annotation)}"))
+            faults.append(Fault(join_path(path, name), f"missing{of_owner}; expected {type_words(annotation)}"))
     own_check = getattr(owner, "config_faults", None)
     if own_check is not None and len(faults) == number_before and not any(map(is_unset, checked.values())):
         faults.extend(Fault(join_path(path, key), message) for key, message in own_check(checked))
     return checked
 
 
-def _parameters(builder: Any) -> dict[str, tuple[Any, Any]]:
+def parameters_of(builder: Any) -> dict[str, tuple[Any, Any]]:
     """Parameter → annotation and default, for those that a config may give."""
     hints = typing.get_type_hints(builder.__init__ if inspect.isclass(builder) else builder, include_extras=True)
     found = {}
@@ -230,12 +230,12 @@ def _unexpected(value: Any, expected: str, path: str, hint: str = "") -> Fault:
     return Fault(path, f"expected {expected}, found {describe(value)}{hint}")
 
 
-def _name(annotation: Any) -> str:
+def type_words(annotation: Any) -> str:
     """A type as a fault names it."""
     origin, arguments = typing.get_origin(annotation) or annotation, typing.get_args(annotation)
     if origin is Annotated:
         checks = [mark.expected for mark in arguments[1:] if isinstance(mark, Check)]
-        return " and ".join(checks) or _name(arguments[0])
+        return " and ".join(checks) or type_words(arguments[0])
     if origin in _SCALARS:
         return _SCALARS[origin]
     if origin is Literal:
@@ -243,10 +243,10 @@ def _name(annotation: Any) -> str:
     if origin in (Union, types.UnionType):
         return _any_name(arguments)
     if origin is Spec:
-        return _name(arguments[0])
+        return type_words(arguments[0])
     if origin is tuple and arguments and arguments[-1] is not ...:
-        return f"a list of {len(arguments)}: [{', '.join(map(_name, arguments))}]"
-    if origin in (*_LISTS, tuple):
+        return f"a list of {len(arguments)}: [{', '.join(map(type_words, arguments))}]"
+    if origin in (*LISTS, tuple):
         return "a list [...]"
     if inspect.isclass(origin) and issubclass(origin, Registrable):
         return f'an object {{"type": ...}} (types: {", ".join(origin.registered())})'
@@ -257,6 +257,6 @@ def _any_name(options: Iterable[Any]) -> str:
     """Of a union; its literals are one list of choices, whichever types they come from."""
     literals = [choice for option in options if typing.get_origin(option) is Literal
                 for choice in typing.get_args(option)]  # fmt: skip
-    others = [_name(option) for option in options
+    others = [type_words(option) for option in options
               if typing.get_origin(option) is not Literal and option is not type(None)]  # fmt: skip
-    return " or ".join([*others, _name(Literal[tuple(literals)])] if literals else others)
+    return " or ".join([*others, type_words(Literal[tuple(literals)])] if literals else others)

@@ -44,7 +44,7 @@ class Translation:
     def with_later(self, faults: Iterable[Fault]) -> list[Fault]:
         """The translation's faults, then those found in the translated values, under the old keys; each key once."""
         said = {fault.path for fault in self.faults}
-        later = [replace(fault, path=self._old_path(fault.path)) for fault in faults]
+        later = [replace(fault, path=self.old_path(fault.path)) for fault in faults]
         return [*self.faults, *(fault for fault in later if fault.path not in said)]
 
     def log(self) -> None:
@@ -54,7 +54,8 @@ class Translation:
         for line in self.lines:
             logger.info("  %s", line)
 
-    def _old_path(self, path: str) -> str:
+    def old_path(self, path: str) -> str:
+        """Where the old config says what stands at `path` here."""
         for new in sorted(self.origins, key=len, reverse=True):
             if path == new or path.startswith(f"{new}."):
                 return self.origins[new] + path[len(new) :]

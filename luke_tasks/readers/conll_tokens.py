@@ -32,7 +32,9 @@ from luke_tasks.readers.windows import join_pieces, split_long_sentence, window_
 from luke_tasks.registry import Check, Encoding, Provided
 
 logger = logging.getLogger(__name__)
-LabelColumn = Annotated[int, Check(lambda value: value > 1, "an integer of at least 2, as column 1 holds the word")]
+LabelColumn = Annotated[
+    int, Check(lambda value: value > 1, "an integer of at least 2, as column 1 holds the word", schema={"minimum": 2})
+]
 
 
 @dataclass

@@ -167,7 +167,9 @@ class JsonEntityLinker(EntityLinker):
     Args:
         mention_candidate_json_file_paths: language of the titles and of the texts, as `en-en`, → file.
         max_mention_length: word pieces of the longest mention.
-        entity_vocab_path, require_language: see `EntityLinker`.
+        entity_vocab_path: whose entities are linked: a file (`.json`, `.tsv`, `.jsonl`), a folder or a hub name with an
+            entity vocabulary; by default the encoder's checkpoint. Its ids must be the encoder's.
+        require_language: find only names that bear a language, as the original does: nothing in LUKE's own vocabulary.
     """
 
     def __init__(

@@ -91,10 +91,15 @@ class EntityTypingReader(Reader):
         tokenizer: Provided[Tokenizer],
         label_set: Annotated[
             Literal["coarse", "all"] | list[str],
-            Check(lambda value: len(value) > 0, '"coarse", "all", or a list [...] of types'),
+            Check(lambda value: len(value) > 0, '"coarse", "all", or a list [...] of types', schema={"minItems": 1}),
         ] = "coarse",
         max_sequence_length: Annotated[
-            int, Check(lambda value: value > 4, "an integer above 4, as [CLS], [SEP] and the markers take four")
+            int,
+            Check(
+                lambda value: value > 4,
+                "an integer above 4, as [CLS], [SEP] and the markers take four",
+                schema={"minimum": 5},
+            ),
         ] = 512,
         encoding: Encoding = "utf-8",
     ) -> None:

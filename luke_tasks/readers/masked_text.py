@@ -76,7 +76,8 @@ class MaskedTextReader(Reader):
     Args:
         tokenizer: of the encoder's checkpoint.
         format: `text`, `jsonl`, or by the file's ending: `.jsonl` and `.json` are JSON lines.
-        word_probability, entity_probability: see above (0.15 in BERT, RoBERTa and LUKE).
+        word_probability: share of the words that is chosen to be hidden (0.15 in BERT, RoBERTa and LUKE).
+        entity_probability: the same of entities.
         seed: of what is hidden.
         max_sequence_length: word pieces of a window, special tokens included.
         encoding: of the file.

@@ -88,7 +88,12 @@ class MultipleChoiceReader(Reader):
         label: str | None = "label",
         format: TableFormat = "auto",
         max_sequence_length: Annotated[
-            int, Check(lambda value: value > 4, "an integer above 4, as a pair takes up to four special tokens")
+            int,
+            Check(
+                lambda value: value > 4,
+                "an integer above 4, as a pair takes up to four special tokens",
+                schema={"minimum": 5},
+            ),
         ] = 512,
         encoding: Encoding = "utf-8",
     ) -> None:

@@ -18,7 +18,9 @@ from luke_tasks.errors import DataError, describe
 from luke_tasks.registry import Check, Registrable
 
 logger = logging.getLogger(__name__)
-WindowLength = Annotated[int, Check(lambda value: value > 2, "an integer above 2, as [CLS] and [SEP] take two")]
+WindowLength = Annotated[
+    int, Check(lambda value: value > 2, "an integer above 2, as [CLS] and [SEP] take two", schema={"minimum": 3})
+]
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _BYTES_AT_ONCE = 1 << 20
 

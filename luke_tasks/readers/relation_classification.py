@@ -106,7 +106,12 @@ class RelationClassificationReader(Reader):
         dataset: Literal["tacred", "kbp37", "jsonl"],
         restore_brackets: bool = True,
         max_sequence_length: Annotated[
-            int, Check(lambda value: value > 6, "an integer above 6, as [CLS], [SEP] and the markers take six")
+            int,
+            Check(
+                lambda value: value > 6,
+                "an integer above 6, as [CLS], [SEP] and the markers take six",
+                schema={"minimum": 7},
+            ),
         ] = 512,
         encoding: Encoding = "utf-8",
     ) -> None:

@@ -72,8 +72,9 @@ class SequenceClassificationReader(Reader):
     Args:
         tokenizer: of the encoder's checkpoint.
         problem_type: one class a text, any number of classes, or a number to predict.
-        text, text_pair, label: names of the columns. `text_pair` None: single texts. `label` None: an unlabelled file,
-            for `predict --use-dataset-reader`.
+        text: name of the column of the text.
+        text_pair: name of the column of a second text; None: single texts.
+        label: name of the column of the label; None: an unlabelled file, for `predict --use-dataset-reader`.
         columns: names of the columns of a file whose first line does not name them (CoLA).
         format: of the file, see `tables.py`.
         label_separator: between several classes in one cell.

@@ -9,8 +9,10 @@ from typing import Annotated, Any, Literal
 from luke_tasks.registry import Check, PositiveInt
 
 _DEFAULT_PORT = 29500  # torch's own
-Device = Annotated[int, Check(lambda index: index >= -1, "-1 (the CPU) or the index of a GPU")]
-Port = Annotated[int, Check(lambda port: 0 < port < 2**16, "a port, 1 to 65535")]
+Device = Annotated[int, Check(lambda index: index >= -1, "-1 (the CPU) or the index of a GPU", schema={"minimum": -1})]
+Port = Annotated[
+    int, Check(lambda port: 0 < port < 2**16, "a port, 1 to 65535", schema={"minimum": 1, "maximum": 65535})
+]
 
 
 @dataclass(kw_only=True)
@@ -23,8 +25,9 @@ class Distributed:
     Args:
         cuda_devices: a process for each, on every machine: indices of GPUs, or -1 as often as the CPU is to be used.
         num_nodes: machines, on each of which the same command is given with its own `--node-rank`.
-        primary_address: of the machine with `--node-rank 0`; `master_address` is AllenNLP's older name.
+        primary_address: of the machine with `--node-rank 0`.
         primary_port: a free one there; by default 29500, and on one machine any that is free.
+        master_address, master_port: AllenNLP's older names of these two.
         strategy: `ddp`: each process holds the whole model. `fsdp`: each holds a share of every weight, of its
             gradient and of the optimizer's state (FSDP2), for models that do not fit.
         timeout_seconds: after so long without an answer from another process, a run ends. It must outlast what rank 0

@@ -21,11 +21,17 @@ logger = logging.getLogger(__name__)
 
 @dataclass(kw_only=True)
 class GroupOptions:
-    """What a parameter group changes; None leaves the optimizer's own value."""
+    """What a parameter group changes; None leaves the optimizer's own value.
+
+    Args:
+        lr: learning rate of the group.
+        weight_decay: of the group.
+        requires_grad: False: the parameters are frozen.
+    """
 
     lr: PositiveFloat | None = None
     weight_decay: NonNegativeFloat | None = None
-    requires_grad: bool = True  # False: the parameters are frozen
+    requires_grad: bool = True
 
 
 ParameterGroups = list[tuple[list[Regex], GroupOptions]]
@@ -48,7 +54,16 @@ class Optimizer(Registrable, ABC):
 
 @Optimizer.register("adamw", "huggingface_adamw")
 class AdamW(Optimizer):
-    """Adam with decoupled weight decay (Loshchilov and Hutter 2019), `torch.optim.AdamW`."""
+    """Adam with decoupled weight decay (Loshchilov and Hutter 2019), `torch.optim.AdamW`.
+
+    Args:
+        lr: learning rate, before the schedule's factor.
+        betas: how much of the running means of the gradient and of its square stays at each step.
+        eps: added to the denominator.
+        weight_decay: share of each weight, times the learning rate, that is taken off at each step.
+        parameter_groups: `[[[regex, ...], {options}], ...]`: other options for the parameters in whose name a regex is
+            found.
+    """
 
     def __init__(
         self,
@@ -68,7 +83,14 @@ class AdamW(Optimizer):
 
 @Optimizer.register("sgd")
 class SGD(Optimizer):
-    """Stochastic gradient descent, `torch.optim.SGD`."""
+    """Stochastic gradient descent, `torch.optim.SGD`.
+
+    Args:
+        lr: learning rate, before the schedule's factor.
+        momentum: how much of the last step is added to the next.
+        weight_decay: share of each weight that is added to its gradient.
+        parameter_groups: as in `adamw`.
+    """
 
     def __init__(
         self,
@@ -159,7 +181,11 @@ class LinearWithWarmup(LearningRateScheduler):
 
 @LearningRateScheduler.register("constant_with_warmup")
 class ConstantWithWarmup(LearningRateScheduler):
-    """From 0 up to the learning rate during warm-up, which then stays."""
+    """From 0 up to the learning rate during warm-up, which then stays.
+
+    Args:
+        warmup_steps: optimizer steps of the warm-up.
+    """
 
     def __init__(self, *, warmup_steps: NonNegativeInt = 0) -> None:
         self.warmup_steps = warmup_steps

@@ -24,6 +24,7 @@ MetricName = Annotated[
     Check(
         lambda name: len(name) > 1 and name[0] in "+-",
         '"+" (higher is better) or "-" (lower is better) and a metric\'s name, such as "+f1"',
+        schema={"pattern": r"^[+-][\s\S]"},
     ),
 ]
 
@@ -46,6 +47,7 @@ class MovingAverage:
     """Exponential moving average of the weights, used for validation and for the archive (`trainer.moving_average`).
 
     Args:
+        type: the only kind; may be left out.
         decay: share of the average that stays at each step.
     """
 
@@ -77,8 +79,10 @@ class Trainer:
         compile: run the model through `torch.compile`.
         gradient_checkpointing: keep only what goes into each layer, and compute the rest again for the gradient: less
             memory, about a third more time.
-        learning_rate_scheduler: None: the learning rate stays.
-        checkpointer, moving_average, callbacks: see there.
+        learning_rate_scheduler: a factor on the learning rate at each step; None: it stays.
+        checkpointer: when checkpoints are written, and how many stay.
+        moving_average: an average of the weights that is validated and kept in their place.
+        callbacks: what watches the run: `wandb`, `tensorboard`, or your own.
         on_nan: when the loss or the gradients of a step are no finite numbers: stop (`raise`), or leave the weights as
             they are and go on (`skip`); after 100 such steps in a row, or an epoch of nothing else, it stops, too.
         auto_batch_size: before the first step, halve `batch_size` (and `max_tokens`) of both data loaders until the
