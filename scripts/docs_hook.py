@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import html
+import json
 import re
 import sys
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ COPIED = {
     "CHANGELOG.md": "changelog.md",
     "data/README.md": "data.md",
 }
+_SHIM = "https://unpkg.com/iframe-worker/shim"
 _LINK = re.compile(r"(?<!!)\[([^\]\n]*)\]\((?!https?:|#)([^)\s#]+)(#[^)\s]*)?\)")
 
 
@@ -39,6 +41,18 @@ def on_files(files: Any, config: Any) -> Any:
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
     """mkdocs' event: links of the pages in docs/ to files outside of it."""
     return turned_links(markdown, f"docs/{page.file.src_uri}") if _is_written(page) else markdown
+
+
+def on_post_page(output: str, page: Any, config: Any) -> str:
+    """mkdocs' event: the one script that the theme would fetch from elsewhere is ours."""
+    from mkdocs.utils import get_relative_url
+
+    return output.replace(_SHIM, get_relative_url("assets/search_from_disk.js", page.url))
+
+
+def on_post_template(output_content: str, template_name: str, config: Any) -> str:
+    """mkdocs' event: the same in the page of a server for what is not there."""
+    return output_content.replace(_SHIM, "/assets/search_from_disk.js")
 
 
 def _is_written(page: Any) -> bool:
@@ -141,4 +155,65 @@ def _paragraphs(docstring: str) -> list[str]:
 
 def config_page() -> str:
     """Every key of a config with its type, default and meaning."""
-    return "# Config keys\n\nTo come.\n"
+    sys.path.insert(0, str(ROOT))
+    from luke_tasks.config_reference import reference
+
+    sections = list(reference())
+    places = {section.kind: section.path for section in reversed(sections)}  # where each kind comes first
+    lines = ["# Config keys", "", "Made from the classes that a config builds, so it is complete. **Bold** keys must be "
+             "given. Where there is a choice, `type` names what is built, and the keys below the name are its own. The "
+             "[config language](../config-language.md) says how a config is written.", ""]  # fmt: skip
+    path = None
+    for section in sections:
+        if section.path != path:
+            path = section.path
+            title = f"`{path}`" if path else "Top level"
+            lines += ["", f"## {title} {{ #{_anchor(path)} }}", ""]
+            names = [_type_link(other) for other in sections if other.path == path and other.names]
+            if names:
+                lines += ["`type`: " + ", ".join(names) + ".", ""]
+        if section.names:
+            lines += [f"### {section.names[0]} {{ #{_anchor(path, section.names[0])} }}", ""]
+        lines += [_indented_code(section.description), "", *_key_table(section.keys, places)]
+    return "\n".join(lines) + "\n"
+
+
+def _anchor(path: str, name: str = "") -> str:
+    """The anchor of a section; there is no better name for the top level than this."""
+    return re.sub(r"[^a-z0-9]+", "-", f"{path or 'top'}-{name}".lower()).strip("-")
+
+
+def _type_link(section: Any) -> str:
+    aliases = f" (also {', '.join(f'`{name}`' for name in section.names[1:])})" if section.names[1:] else ""
+    default = ", the default" if section.is_default else ""
+    return f"[`{section.names[0]}`](#{_anchor(section.path, section.names[0])}){aliases}{default}"
+
+
+def _key_table(keys: Any, places: dict[str, str]) -> Iterator[str]:
+    if not keys:
+        yield "It has no keys."
+        return
+    yield from ("| key | value | default | |", "|---|---|---|---|")
+    for key in keys:
+        name = f"**`{key.name}`**" if key.is_required else f"`{key.name}`"
+        default = "" if key.is_required else f"`{json.dumps(key.default, ensure_ascii=False)}`".replace("|", "\\|")
+        holds = [f"[{part.__name__}](#{_anchor(places[part.__name__])})" for part in key.parts if part.__name__ in places]
+        links = f" See {', '.join(holds)}." if holds else ""
+        yield f"| {name} | {_cell(key.type_text)} | {default} | {_cell_of_markdown(key.description)}{links} |"
+
+
+def _cell_of_markdown(text: str) -> str:
+    """Markdown in a cell: letters that would be tags are kept as letters outside of code."""
+    parts = " ".join(text.split()).split("`")
+    parts[::2] = [html.escape(part, quote=False) for part in parts[::2]]
+    return "`".join(parts).replace("|", "\\|")
+
+
+def _indented_code(text: str) -> str:
+    """A docstring as Markdown: a block of code that is indented gets a blank line before it."""
+    lines: list[str] = []
+    for line in text.splitlines():
+        if line.startswith("    ") and lines and lines[-1] and not lines[-1].startswith("    "):
+            lines.append("")
+        lines.append(line if line.startswith("    ") else _cell_of_markdown(line).replace("\\|", "|"))
+    return "\n".join(lines)
