@@ -174,7 +174,7 @@ def config_page() -> str:
                 lines += ["`type`: " + ", ".join(names) + ".", ""]
         if section.names:
             lines += [f"### {section.names[0]} {{ #{_anchor(path, section.names[0])} }}", ""]
-        lines += [_indented_code(section.description), "", *_key_table(section.keys, places)]
+        lines += [_indented_code(section.description), "", *_key_table(section.keys, places), ""]
     return "\n".join(lines) + "\n"
 
 
