@@ -129,14 +129,14 @@ def build(config: CheckedConfig, processes: Processes = ALONE) -> Experiment:
     add_words(tokenizer, encoder, copied_words)
 
     sets = _read_sets(parts, reader, validation_reader)
-    labels = _make_labels(parts, reader, {name: found.label_counts for name, found in sets.items()})
+    labels = make_labels(parts, reader, {name: found.label_counts for name, found in sets.items()})
     for name, found in sets.items():  # a label without a place in the model is said now, not after an epoch
         if found.count_unlabelled(labels) and name == "train":
             raise LukeTasksError(f"{parts.train_data_path}: holds examples without a gold label: nothing can be "
                                  "learned from them; check the options of dataset_reader")  # fmt: skip
     model = join_head(parts, encoder, tokenizer, labels)
     model.head.load_pretrained(parts.model.encoder.values["pretrained"])
-    _check_metric(trainer, model.head)
+    check_metric(trainer, model.head)
 
     logger.info("model: %s parameters", f"{sum(p.numel() for p in model.parameters()):,}")
     validation_loader = parts.validation_data_loader or parts.data_loader
@@ -175,7 +175,7 @@ def join_head(parts: ExperimentConfig, encoder: Encoder, tokenizer: Tokenizer, l
     return Model(encoder=encoder, head=head)
 
 
-def _check_metric(trainer: Trainer, head: Head) -> None:
+def check_metric(trainer: Trainer, head: Head) -> None:
     """Raises ConfigError when `validation_metric` names a label that is not there."""
     known = (*head.scores(head.make_metrics()), "loss")
     name = trainer.validation_metric[1:]
@@ -251,7 +251,12 @@ def _read_sets(parts: ExperimentConfig, reader: Reader, validation_reader: Reade
     return sets
 
 
-def _make_labels(parts: ExperimentConfig, reader: Reader, counts: dict[str, Counter[str]]) -> Labels:
+def make_labels(parts: ExperimentConfig, reader: Reader, counts: dict[str, Counter[str]]) -> Labels:
+    """The label vocabulary, from a run's folder or the counts of each set (train, validation, test).
+
+    Raises:
+        LukeTasksError: there is no such folder, or the data hold too few labels to learn any.
+    """
     if not reader.has_labels:
         return Labels(())
     if parts.vocabulary is not None and parts.vocabulary.directory is not None:

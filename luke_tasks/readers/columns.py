@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from luke_tasks.errors import DataError
+from luke_tasks.readers.faults import fault, one_record
 
 
 @dataclass
@@ -54,10 +55,14 @@ def parse_columns(path: str | Path, text: str, tag_column: int | None = None) ->
         elif not line or line.isspace():
             end_sentence(number)
         else:
-            shape = shape or _Shape.of(line, number, path, tag_column)
+            with one_record:
+                shape = shape or _Shape.of(line, number, path, tag_column)
+            if shape is None:
+                continue
             columns = shape.columns(line)
             if len(columns) != shape.num_columns or not columns[0]:
-                raise shape.fault(line, columns, f"{path}:{number}")
+                fault(shape.fault(line, columns, f"{path}:{number}"))
+                columns = shape.placeholder  # the words after it keep their lines
             words.append(columns[0])
             tags.append(columns[shape.tag_index])
     end_sentence(number + 1)
@@ -91,6 +96,11 @@ class _Shape:
         if self.separator == "tabs":
             return [column.strip(" ") for column in line.rstrip(" \t").split("\t")]
         return list(filter(None, line.replace("\t", " ").split(" ")))  # other spaces, as U+00A0, stand within words
+
+    @property
+    def placeholder(self) -> list[str]:
+        """The columns of a word without entity, in place of a faulty line."""
+        return ["?", *["O"] * (self.num_columns - 1)]
 
     def fault(self, line: str, columns: list[str], where: str) -> DataError:
         """What is wrong with a line whose columns are not as many as the first line's, or which has no word."""

@@ -26,6 +26,7 @@ from luke_tasks.readers.conll_span import (
     parse_document,
     read_documents,
 )
+from luke_tasks.readers.faults import fault
 from luke_tasks.readers.reader import Reader, WindowLength
 from luke_tasks.readers.tagging import Scheme, WrittenScheme, marks_entities, tags_of
 from luke_tasks.readers.windows import join_pieces, split_long_sentence, window_ids, with_context
@@ -170,6 +171,6 @@ def _classes(id: str, document: ColumnDocument, source: str) -> TokenExample:
     example.labels = [label for sentence in document.tags for label in sentence]
     for word, label in enumerate(example.labels):
         if not label:
-            raise DataError(f"{example.where(word)}: expected a label for {example.words[word]!r}, found nothing in "
-                            "its column (dataset_reader.label_column)")  # fmt: skip
+            fault(DataError(f"{example.where(word)}: expected a label for {example.words[word]!r}, found nothing in "
+                            "its column (dataset_reader.label_column)"))  # fmt: skip
     return example

@@ -20,6 +20,7 @@ from luke_tasks.data.labels import Labels
 from luke_tasks.data.published_tokenizer import ENTITY_MARKERS
 from luke_tasks.data.tokenizer import MASK_ENTITY, Tokenizer
 from luke_tasks.errors import DataError, describe
+from luke_tasks.readers.faults import one_record
 from luke_tasks.readers.marked_text import MARKER_SOURCES, encode_marked
 from luke_tasks.readers.reader import Reader
 from luke_tasks.readers.records import Record, Span, TextFrame, get, get_id, get_string, json_lines
@@ -113,16 +114,17 @@ class EntityTypingReader(Reader):
         kept = set(COARSE if self.label_set == "coarse" else self.label_set)
         unseen = set(self.label_set) if isinstance(self.label_set, list) else set[str]()  # perhaps misspelt
         for record, where in json_lines(path, self.encoding):
-            before = _context(record, "left_context_token", where)
-            mention = get_string(record, "mention_span", where)
-            after = _context(record, "right_context_token", where)
-            types = _types(record, where)
-            text, span = _join(before, mention, after)
-            names = types if self.label_set == "all" else [name for name in types if name in kept]
-            if len(names) < len(types):
-                self.dropped["types are not in label_set and were left out"] += len(types) - len(names)
-            unseen.difference_update(names)
-            yield EntityTypingExample(get_id(record, where, "annot_id"), text, [span], [names], where)
+            with one_record:
+                before = _context(record, "left_context_token", where)
+                mention = get_string(record, "mention_span", where)
+                after = _context(record, "right_context_token", where)
+                types = _types(record, where)
+                text, span = _join(before, mention, after)
+                names = types if self.label_set == "all" else [name for name in types if name in kept]
+                if len(names) < len(types):
+                    self.dropped["types are not in label_set and were left out"] += len(types) - len(names)
+                unseen.difference_update(names)
+                yield EntityTypingExample(get_id(record, where, "annot_id"), text, [span], [names], where)
         if unseen:
             logger.warning("%s: no mention has the types %s of label_set", path, ", ".join(sorted(unseen)))
 

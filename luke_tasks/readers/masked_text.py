@@ -19,6 +19,7 @@ from luke_tasks.data.features import IGNORED_LABEL, Features, IntArray
 from luke_tasks.data.hub import SPECIAL_ENTITIES
 from luke_tasks.data.labels import Labels
 from luke_tasks.data.tokenizer import MASK_ENTITY, Tokenizer
+from luke_tasks.readers.faults import one_record
 from luke_tasks.readers.mentions import Mention, entity_ids, parse_mentions, place_mentions
 from luke_tasks.readers.reader import Reader, WindowLength, text_lines
 from luke_tasks.readers.records import Record, Span, TextFrame, get_id, json_lines
@@ -114,7 +115,8 @@ class MaskedTextReader(Reader):
         by_ending = "jsonl" if Path(path).suffix.lower() in (".jsonl", ".json") else "text"
         if (by_ending if self.format == "auto" else self.format) == "jsonl":
             for record, where in json_lines(path, self.encoding):
-                yield _example(record, where, where, hide=True)
+                with one_record:
+                    yield _example(record, where, where, hide=True)
             return
         for number, line in text_lines(path, self.encoding):
             if line.strip():

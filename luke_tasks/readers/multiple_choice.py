@@ -19,6 +19,7 @@ from luke_tasks.data.features import Features, IntArray
 from luke_tasks.data.labels import Labels
 from luke_tasks.data.tokenizer import Tokenizer
 from luke_tasks.errors import DataError, describe
+from luke_tasks.readers.faults import one_record
 from luke_tasks.readers.reader import Reader
 from luke_tasks.readers.records import Record, get, get_string
 from luke_tasks.readers.sequence_classification import longest_first
@@ -106,11 +107,12 @@ class MultipleChoiceReader(Reader):
 
     def read(self, path: str | Path) -> Iterator[MultipleChoiceExample]:
         for record, where in table_records(path, self.encoding, self.format, None):
-            example = _example(record, where, where)
-            if self.label is not None:
-                value = column(record, self.label, "label", where)
-                example.label = _label(value, self.label, len(example.choices), where)
-            yield example
+            with one_record:
+                example = _example(record, where, where)
+                if self.label is not None:
+                    value = column(record, self.label, "label", where)
+                    example.label = _label(value, self.label, len(example.choices), where)
+                yield example
 
     def labels_of(self, example: MultipleChoiceExample) -> Iterable[str]:
         return []

@@ -15,6 +15,7 @@ from typing import Annotated, Any, ClassVar
 from luke_tasks.data.features import EntityAttention, Features
 from luke_tasks.data.tokenizer import Tokenizer
 from luke_tasks.errors import DataError, describe
+from luke_tasks.readers.faults import are_collected, fault
 from luke_tasks.registry import Check, Registrable
 
 logger = logging.getLogger(__name__)
@@ -133,7 +134,7 @@ def text_chunks(path: str | Path, encoding: str) -> Iterator[str]:
             while True:
                 is_last = not data
                 is_blank = is_blank and not data.strip()
-                text = decoder.decode(data, final=is_last)
+                text = _decoded(decoder, data, is_last, path, line, encoding)
                 text.encode("utf-8")  # some encodings can express half a character, which nothing can tokenize or print
                 if "\0" in text:
                     line += text.count("\n", 0, text.index("\0"))
@@ -162,6 +163,28 @@ def text_chunks(path: str | Path, encoding: str) -> Iterator[str]:
         raise DataError(f"{path}: cannot be read as {encoding}: {error}") from None
     if is_blank:
         raise DataError(f"{path}: the file is empty")
+
+
+def _decoded(
+    decoder: codecs.IncrementalDecoder, data: bytes, is_last: bool, path: Path, line: int, encoding: str
+) -> str:
+    """The text of the next bytes, which begin in this line. Raises UnicodeDecodeError; within `all_faults`, each line
+    that is not in the encoding is noted instead, and its bad bytes become U+FFFD."""
+    before = decoder.getstate()
+    try:
+        text = decoder.decode(data, is_last)
+    except UnicodeDecodeError:
+        if not are_collected():
+            raise
+        decoder.errors = "replace"
+        decoder.setstate(before)
+        text = decoder.decode(data, is_last)
+    if decoder.errors == "replace":
+        for number, part in enumerate(text.split("\n") if "\ufffd" in text else (), start=line):
+            if "\ufffd" in part:
+                fault(DataError(f"{path}:{number}: holds bytes that are not {encoding}; give the file's encoding as "
+                                'dataset_reader.encoding, for instance "ISO-8859-1"'))  # fmt: skip
+    return text
 
 
 def _of_known_order(encoding: str, data: bytes) -> str:

@@ -20,6 +20,7 @@ from luke_tasks.data.labels import Labels
 from luke_tasks.data.text import UNSPACED
 from luke_tasks.data.tokenizer import MASK_ENTITY, Tokenizer
 from luke_tasks.errors import DataError, describe
+from luke_tasks.readers.faults import one_record
 from luke_tasks.readers.reader import Reader, WindowLength, require_text
 from luke_tasks.readers.record_text import (
     PIECE_SOURCES,
@@ -157,15 +158,19 @@ class RecordReader(Reader):
 
     def read(self, path: str | Path) -> Iterator[RecordExample]:
         for article, where in json_array(path, self.encoding, "data", "article"):
-            passage = self._passage(get_record(article, "passage", where), f"{where}, passage")
-            for number, query in enumerate(get_records(article, "qas", where), start=1):
-                id = str(query["id"]) if query.get("id") is not None else ""
-                query_where = f"{where}, query {number}" + (f" (id {id})" if id else "")
-                answers = _answers(query, passage, query_where)
-                if answers and not any(answer in passage.candidates for answer in answers):
-                    self.dropped["queries have no answer among the passage's entities: they can only be answered "
-                                 "wrongly"] += 1  # fmt: skip
-                yield RecordExample(id or query_where, _query(query, query_where), passage, answers, query_where)
+            with one_record:
+                passage = self._passage(get_record(article, "passage", where), f"{where}, passage")
+                for number, query in enumerate(get_records(article, "qas", where), start=1):
+                    id = str(query["id"]) if query.get("id") is not None else ""
+                    query_where = f"{where}, query {number}" + (f" (id {id})" if id else "")
+                    with one_record:
+                        yield self._example(query, passage, id, query_where)
+
+    def _example(self, query: Record, passage: Passage, id: str, where: str) -> RecordExample:
+        answers = _answers(query, passage, where)
+        if answers and not any(answer in passage.candidates for answer in answers):
+            self.dropped["queries have no answer among the passage's entities: they can only be answered wrongly"] += 1
+        return RecordExample(id or where, _query(query, where), passage, answers, where)
 
     def _passage(self, record: Record, where: str) -> Passage:
         frame = TextFrame(get_string(record, "text", where))

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from luke_tasks.errors import DataError, describe
+from luke_tasks.readers.faults import one_record
 from luke_tasks.readers.json_stream import JsonStream
 from luke_tasks.readers.reader import parse_json, require_strings, require_text, text_lines
 
@@ -77,11 +78,12 @@ def json_lines(path: str | Path, encoding: str) -> Iterator[tuple[Record, str]]:
         if not line:
             continue
         where = f"{path}:{number}"
-        if not line.startswith("{"):
-            found = "a JSON array" if line.startswith("[") else "something else"
-            raise DataError(f"{where}: expected one JSON object a line, found {found}: {line[:60]!r}; write each "
-                            "record as {...} on a line of its own")  # fmt: skip
-        yield parse_json(line, where), where
+        with one_record:
+            if not line.startswith("{"):
+                found = "a JSON array" if line.startswith("[") else "something else"
+                raise DataError(f"{where}: expected one JSON object a line, found {found}: {line[:60]!r}; write each "
+                                "record as {...} on a line of its own")  # fmt: skip
+            yield parse_json(line, where), where
 
 
 def json_array(
@@ -107,9 +109,10 @@ def json_array(
             raise DataError(f'{path}:{stream.line}: "{key}" must be a JSON array of {item}s, [{{...}}, {{...}}], found '
                             f"{stream.following()!r}")  # fmt: skip
     for number, (record, where) in enumerate(stream.items(item), start=1):
-        if not isinstance(record, dict):
-            raise DataError(f"{path}: {item} {number}: expected a JSON object {{...}}, found {describe(record)}")
-        yield record, f"{where} (id {record['id']})" if record.get("id") is not None else where
+        with one_record:
+            if not isinstance(record, dict):
+                raise DataError(f"{path}: {item} {number}: expected a JSON object {{...}}, found {describe(record)}")
+            yield record, f"{where} (id {record['id']})" if record.get("id") is not None else where
     if key is not None:
         stream.leave_object(key)
     stream.expect_end()

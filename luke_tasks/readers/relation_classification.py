@@ -18,6 +18,7 @@ from luke_tasks.data.features import Features, IntArray
 from luke_tasks.data.labels import Labels
 from luke_tasks.data.tokenizer import MASK2_ENTITY, MASK_ENTITY, Tokenizer
 from luke_tasks.errors import DataError
+from luke_tasks.readers.faults import fault, one_record
 from luke_tasks.readers.marked_text import MARKER_SOURCES, encode_marked
 from luke_tasks.readers.reader import Reader, require_strings, text_lines
 from luke_tasks.readers.records import (
@@ -132,10 +133,12 @@ class RelationClassificationReader(Reader):
                 yield example
         elif self.dataset == "tacred":
             for record, where in json_array(path, self.encoding):
-                yield self._tacred_example(record, where)
+                with one_record:
+                    yield self._tacred_example(record, where)
         else:
             for record, where in json_lines(path, self.encoding):
-                yield _plain_example(record, where, get_string(record, "label", where))
+                with one_record:
+                    yield _plain_example(record, where, get_string(record, "label", where))
 
     def _tacred_example(self, record: Record, where: str) -> RelationExample:
         words = require_strings(get(record, "token", where), where, "token")
@@ -200,13 +203,20 @@ def _read_kbp37(path: str | Path, numbered: Iterable[tuple[int, str]]) -> Iterat
         where = f"{path}:{number}"
         id, tab, sentence = line.partition("\t")
         if not tab or not id.strip():
-            raise DataError(f"{where}: expected id, tab and a sentence with <e1> ... </e1> and <e2> ... </e2>, found "
-                            f"{line[:80]!r}")  # fmt: skip
+            fault(DataError(f"{where}: expected id, tab and a sentence with <e1> ... </e1> and <e2> ... </e2>, found "
+                            f"{line[:80]!r}"))  # fmt: skip
+            continue
         label_number, label = next(lines, (number, ""))
-        if not label or "\t" in label:
+        while "\t" in label or not label:
             found = f"{label[:80]!r} in line {label_number}" if label else "the end of the file"
-            raise DataError(f"{where}: expected the sentence's relation on the next line, found {found}")
-        yield _kbp37_example(id.strip(), sentence, label.strip(), where)
+            fault(DataError(f"{where}: expected the sentence's relation on the next line, found {found}"))
+            if not label:
+                return
+            where = f"{path}:{label_number}"  # go on with it as the next sentence
+            id, _, sentence = label.partition("\t")
+            label_number, label = next(lines, (label_number, ""))
+        with one_record:
+            yield _kbp37_example(id.strip(), sentence, label.strip(), where)
 
 
 def _kbp37_example(id: str, sentence: str, label: str, where: str) -> RelationExample:

@@ -19,6 +19,7 @@ from luke_tasks.data.features import Features, FloatArray, IntArray
 from luke_tasks.data.labels import Labels
 from luke_tasks.data.tokenizer import Tokenizer
 from luke_tasks.errors import DataError, describe
+from luke_tasks.readers.faults import one_record
 from luke_tasks.readers.mentions import Mention, entity_ids, parse_mentions, place_mentions
 from luke_tasks.readers.reader import Reader, WindowLength
 from luke_tasks.readers.records import Record, TextFrame, get, get_id, get_string
@@ -124,13 +125,14 @@ class SequenceClassificationReader(Reader):
 
     def read(self, path: str | Path) -> Iterator[TextExample]:
         for record, where in table_records(path, self.encoding, self.format, self.columns):
-            for option, name in (("text", self.text), ("text_pair", self.text_pair), ("label", self.label)):
-                if name is not None:
-                    column(record, name, option, where)
-            frame = TextFrame(get_string(record, self.text, where))
-            pair = None if self.text_pair is None else _second_text(record, self.text_pair, where)
-            label = None if self.label is None else self._gold(record[self.label], where)
-            yield TextExample(where, frame.text, pair, label, where, parse_mentions(record, frame, where))
+            with one_record:
+                for option, name in (("text", self.text), ("text_pair", self.text_pair), ("label", self.label)):
+                    if name is not None:
+                        column(record, name, option, where)
+                frame = TextFrame(get_string(record, self.text, where))
+                pair = None if self.text_pair is None else _second_text(record, self.text_pair, where)
+                label = None if self.label is None else self._gold(record[self.label], where)
+                yield TextExample(where, frame.text, pair, label, where, parse_mentions(record, frame, where))
 
     def _gold(self, value: Any, where: str) -> str | list[str] | float:
         if self.problem_type == "regression":

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from luke_tasks.errors import DataError, describe
+from luke_tasks.readers.faults import one_record
 from luke_tasks.readers.records import Record, get, get_integer, get_string, json_array
 
 _XQUAD = re.compile(r"xquad\.(\w+)\.json")
@@ -75,22 +76,32 @@ def read_squad(path: str | Path, encoding: str, languages: Languages) -> Iterato
     """
     seen: set[str] = set()
     for article, where in json_array(path, encoding, key="data", item="article"):
-        title = article.get("title", "")
-        if not isinstance(title, str):
-            raise DataError(f'{where}: "title" must be a string, found {describe(title)}')
-        where = f"{where} ({title})" if title else where
-        for paragraph, place in _objects(article, "paragraphs", "paragraph", where):
-            context = get_string(paragraph, "context", place)
-            for record, question_place in _objects(paragraph, "qas", "question", place):
-                id = get_string(record, "id", question_place)
-                here = f"{question_place} (id {id})"
-                if id in seen:
-                    raise DataError(f"{here}: the id stands twice in the file; predictions are filed under it, so give "
-                                    "each question its own")  # fmt: skip
-                seen.add(id)
-                answers = _answers(record, context, here)
-                question = get_string(record, "question", here)
-                yield SquadExample(id, title.replace("_", " "), question, context, answers, languages, here)
+        with one_record:
+            title = article.get("title", "")
+            if not isinstance(title, str):
+                raise DataError(f'{where}: "title" must be a string, found {describe(title)}')
+            where = f"{where} ({title})" if title else where
+            for paragraph, place in _objects(article, "paragraphs", "paragraph", where):
+                with one_record:
+                    context = get_string(paragraph, "context", place)
+                    for record, question_place in _objects(paragraph, "qas", "question", place):
+                        with one_record:
+                            yield _question(record, context, title, languages, question_place, seen)
+
+
+def _question(
+    record: Record, context: str, title: str, languages: Languages, where: str, seen: set[str]
+) -> SquadExample:
+    """A question of a paragraph; `seen` holds the ids of the file so far, and grows."""
+    id = get_string(record, "id", where)
+    where = f"{where} (id {id})"
+    if id in seen:
+        raise DataError(f"{where}: the id stands twice in the file; predictions are filed under it, so give each "
+                        "question its own")  # fmt: skip
+    seen.add(id)
+    answers = _answers(record, context, where)
+    question = get_string(record, "question", where)
+    return SquadExample(id, title.replace("_", " "), question, context, answers, languages, where)
 
 
 def _objects(record: Record, field: str, item: str, where: str) -> Iterator[tuple[Record, str]]:
@@ -100,9 +111,10 @@ def _objects(record: Record, field: str, item: str, where: str) -> Iterator[tupl
         raise DataError(f'{where}: "{field}" must be a list [{{...}}, {{...}}], found {describe(value)}')
     for number, entry in enumerate(value, start=1):
         place = f"{where}, {item} {number}"
-        if not isinstance(entry, dict):
-            raise DataError(f"{place}: expected a JSON object {{...}}, found {describe(entry)}")
-        yield entry, place
+        with one_record:
+            if not isinstance(entry, dict):
+                raise DataError(f"{place}: expected a JSON object {{...}}, found {describe(entry)}")
+            yield entry, place
 
 
 def _answers(record: Record, context: str, where: str) -> list[GoldAnswer] | None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from luke_tasks.errors import DataError, describe
+from luke_tasks.readers.faults import fault
 from luke_tasks.readers.reader import read_text
 from luke_tasks.readers.records import Record, json_lines
 
@@ -51,7 +52,7 @@ def table_records(
                 raise DataError(f"{path}:{line}: the header names the column {describe(repeated[0])} twice; rename one")
         elif len(cells) != len(header):
             found = f"{len(cells)}: {describe(cells)}"
-            raise DataError(f"{path}:{line}: expected {len(header)} columns as {origin} has, found {found}")
+            fault(DataError(f"{path}:{line}: expected {len(header)} columns as {origin} has, found {found}"))
         else:
             yield dict(zip(header, cells, strict=True)), f"{path}:{line}"
 

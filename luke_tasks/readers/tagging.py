@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from luke_tasks.errors import DataError
+from luke_tasks.readers.faults import are_collected, fault, one_record
 
 Scheme = Literal["iob1", "iob2", "io", "bioes"]
 WrittenScheme = Literal["iob2", "io", "bioes", "bilou"]  # BILOU is BIOES with L for E and U for S
@@ -77,41 +78,52 @@ def parse_tags(texts: Sequence[str], source: str, line: int, known: dict[str, Ta
     """
     for text in dict.fromkeys(texts):
         if text not in known:
-            known[text] = parse_tag(text, f"{source}:{line + texts.index(text)}")
-    return TaggedSentence([known[text] for text in texts], source, line)
+            for index, other in enumerate(texts):
+                if other == text and text not in known:
+                    with one_record:
+                        known[text] = parse_tag(text, f"{source}:{line + index}")
+    return TaggedSentence([known.get(text, OUTSIDE) for text in texts], source, line)
 
 
 def detect_scheme(sentences: Iterable[TaggedSentence]) -> Scheme:
-    """The scheme a file is written in.
+    """The scheme a file is written in; within `all_faults`, the one that most of its tags are of.
 
     Raises:
         DataError: it is written in two: one entity begins with `B-` as in IOB2, another with `I-` as in IOB1.
     """
     inside_begin: tuple[str, str] | None = None  # where an I- begins an entity, which is impossible in IOB2; the tag
     needless_begin: tuple[str, str] | None = None  # where a B- stands that IOB1 would write as I-; the tag
-    any_begin = False
+    counts = {"inside": 0, "needless": 0, "B": 0, "E": 0, "S": 0}  # of these, and of prefixes
     for sentence in sentences:
         previous = OUTSIDE
         for index, tag in enumerate(sentence.tags):
-            if tag.prefix in ("E", "S"):
-                return "bioes"
             if tag is not OUTSIDE:
-                any_begin = any_begin or tag.prefix == "B"
-                if previous.label != tag.label:
+                if tag.prefix != "I":
+                    counts[tag.prefix] += 1
+                if tag.prefix in ("E", "S"):
+                    if not are_collected():
+                        return "bioes"
+                elif previous.label != tag.label:
                     if tag.prefix == "I":
+                        counts["inside"] += 1
                         inside_begin = inside_begin or (sentence.where(index), tag.text)
                     else:
+                        counts["needless"] += 1
                         needless_begin = needless_begin or (sentence.where(index), tag.text)
             previous = tag
+    if counts["E"] + counts["S"] > counts["B"] / 2:  # in BIOES one of them goes with each entity
+        return "bioes"
     if inside_begin is None:
         return "iob2"
     if needless_begin is not None:
+        if are_collected() and counts["inside"] < counts["needless"]:
+            return "iob2"  # in which each of the others is a fault
         (where, tag_text), (other_where, other_text) = inside_begin, needless_begin
-        raise DataError(
+        fault(DataError(
             f"{where}: {tag_text!r} begins an entity as in IOB1, but {other_where} begins one with {other_text!r} as "
             "in IOB2; mend the tags, or set dataset_reader.iob_scheme"
-        )
-    return "iob1" if any_begin else "io"
+        ))  # fmt: skip
+    return "iob1" if counts["B"] else "io"
 
 
 def spans_of(sentence: TaggedSentence, scheme: Scheme, offset: int) -> Iterator[Span]:
@@ -125,16 +137,17 @@ def spans_of(sentence: TaggedSentence, scheme: Scheme, offset: int) -> Iterator[
     for index, tag in enumerate(tags):
         if tag is OUTSIDE and not label:  # most words
             continue
-        if tag.prefix and tag.prefix not in _PREFIXES[scheme]:
+        is_foreign = bool(tag.prefix) and tag.prefix not in _PREFIXES[scheme]
+        if is_foreign:
             known = " ".join(f"{prefix}-{tag.label}" for prefix in _PREFIXES[scheme])
-            raise DataError(f"{sentence.where(index)}: tag {tag.text!r} does not exist in {scheme.upper()}, which has "
-                            f"{known} and O; set dataset_reader.iob_scheme to the file's scheme")  # fmt: skip
+            fault(DataError(f"{sentence.where(index)}: tag {tag.text!r} does not exist in {scheme.upper()}, which has "
+                            f"{known} and O; set dataset_reader.iob_scheme to the file's scheme"))  # fmt: skip
         goes_on = tag.prefix in ("I", "E") and tag.label == label
-        if tag.prefix in ("I", "E") and not goes_on and (scheme in ("iob2", "bioes")):
+        if tag.prefix in ("I", "E") and not goes_on and not is_foreign and scheme in ("iob2", "bioes"):
             before = tags[index - 1].text if index else "the start of the sentence"
-            raise DataError(f"{sentence.where(index)}: {tag.text!r} follows {before}, but in {scheme.upper()} an "
+            fault(DataError(f"{sentence.where(index)}: {tag.text!r} follows {before}, but in {scheme.upper()} an "
                             f"entity begins with 'B-{tag.label}'; mend the tag, or set dataset_reader.iob_scheme to "
-                            "the file's scheme")  # fmt: skip
+                            "the file's scheme"))  # fmt: skip
         if label and not goes_on:
             _check_closed(sentence, index, scheme)
             yield Span(offset + start, offset + index, label)
@@ -153,9 +166,9 @@ def _check_closed(sentence: TaggedSentence, index: int, scheme: Scheme) -> None:
     """In BIOES an entity that reaches up to `index` without `E-` or `S-` is a fault."""
     if scheme == "bioes":
         last = sentence.tags[index - 1]
-        raise DataError(f"{sentence.where(index - 1)}: {last.text!r} is not closed: in BIOES an entity ends with "
+        fault(DataError(f"{sentence.where(index - 1)}: {last.text!r} is not closed: in BIOES an entity ends with "
                         f"'E-{last.label}' or is 'S-{last.label}'; mend the tag, or set dataset_reader.iob_scheme to "
-                        "the file's scheme")  # fmt: skip
+                        "the file's scheme"))  # fmt: skip
 
 
 def marks_entities(tags: Iterable[str]) -> bool:

@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from benchmarks.flops import TRAINING, attention_flops, encoder_flops
 from benchmarks.models import (
     autocast,
     dtype_of,
@@ -25,6 +24,7 @@ from benchmarks.report import THEIRS, Comparison, Table, comparison_table, matri
 from benchmarks.timing import MATRIX, MatrixProduct, interleave
 from luke_tasks.data.batch import Batch
 from luke_tasks.encoder.attention import AttentionChoice, Layout
+from luke_tasks.encoder.flops import TRAINING, attention_flops, encoder_flops
 from luke_tasks.encoder.luke import LukeEncoder
 
 ATTENTION = "encoder.layer.0.attention.self"  # the published checkpoints' name, here and there

@@ -23,7 +23,6 @@ import torch
 import transformers
 from torch import Tensor
 
-from benchmarks.flops import encoder_flops
 from benchmarks.models import (
     NER_LABELS,
     dtype_of,
@@ -38,6 +37,7 @@ from benchmarks.report import THEIRS, Comparison, Table, comparison_table, matri
 from benchmarks.samples import conll_documents, cut_file, long_contexts
 from benchmarks.timing import MATRIX, MatrixProduct, interleave
 from luke_tasks.data.loader import collate
+from luke_tasks.encoder.flops import encoder_flops
 from luke_tasks.heads.head import Window
 from luke_tasks.readers.entity_typing import COARSE
 from luke_tasks.trained import Trained

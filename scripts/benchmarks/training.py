@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 
-from benchmarks.flops import TRAINING, encoder_flops
 from benchmarks.models import (
     NER_LABELS,
     autocast,
@@ -28,6 +27,7 @@ from benchmarks.processes import MEGABYTE, in_own_process, peak_resident
 from benchmarks.report import THEIRS, Comparison, Table, comparison_table, matrix_rate
 from benchmarks.timing import MATRIX, MatrixProduct, interleave, synchronise
 from luke_tasks.data.batch import Batch
+from luke_tasks.encoder.flops import TRAINING, encoder_flops
 from luke_tasks.training.devices import make_accelerator
 from luke_tasks.training.optimization import AdamW, trainable
 

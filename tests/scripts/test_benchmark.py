@@ -23,13 +23,14 @@ from tests.conftest import ROOT, conll
 sys.path.insert(0, str(ROOT / "scripts"))
 import benchmark
 from benchmarks import caching, evaluating, predicting, reading, training
-from benchmarks.flops import TRAINING, attention_flops, encoder_flops
 from benchmarks.models import luke_config, make_batch, make_checkpoint, their_inputs, their_model, windows_of
 from benchmarks.options import Options
 from benchmarks.processes import in_own_process
 from benchmarks.report import THEIRS, Comparison, comparison_table
 from benchmarks.samples import SAMPLES, conll_documents, long_contexts
 from benchmarks.timing import MATRIX, MatrixProduct, interleave
+
+from luke_tasks.encoder.flops import TRAINING, attention_flops, encoder_flops
 
 CPU = torch.device("cpu")
 

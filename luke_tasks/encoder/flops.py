@@ -21,20 +21,34 @@ into the model itself.
 from __future__ import annotations
 
 from collections.abc import Iterable
-
-from luke_tasks.encoder.luke import LukeConfig
+from typing import Protocol
 
 TRAINING = 3  # forward passes that a step is worth
 
 
-def attention_flops(config: LukeConfig, words: int, entities: int) -> int:
+class Shape(Protocol):
+    """The numbers that are counted from; a `LukeConfig` has them."""
+
+    @property
+    def hidden_size(self) -> int: ...
+    @property
+    def intermediate_size(self) -> int: ...
+    @property
+    def num_hidden_layers(self) -> int: ...
+    @property
+    def entity_emb_size(self) -> int: ...
+    @property
+    def use_entity_aware_attention(self) -> bool: ...
+
+
+def attention_flops(config: Shape, words: int, entities: int) -> int:
     """Of one layer's self-attention on one window, forward, without the projection of its output."""
     size, tokens = config.hidden_size, words + entities
     projections = 4 if entities and config.use_entity_aware_attention else 3
     return 2 * projections * tokens * size**2 + 4 * tokens**2 * size
 
 
-def encoder_flops(config: LukeConfig, windows: Iterable[tuple[int, int]]) -> int:
+def encoder_flops(config: Shape, windows: Iterable[tuple[int, int]]) -> int:
     """Of a forward pass over windows of (words, entities)."""
     size = config.hidden_size
     total = 0
