@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args, overload
 
 from luke_tasks.data.loader import batch_limit
+from luke_tasks.heads.shown import Shown, ShownList
 from luke_tasks.trained import Trained, load_trained
 from luke_tasks.training.devices import choose_device
 from luke_tasks.training.evaluation import Evaluation, Runner, evaluate, predict
@@ -59,7 +60,7 @@ class Predictor:
         Args:
             inputs: a text, or an object as `predict` reads one a line (`{"text": ...}`, `{"words": [...]}`).
         Returns:
-            The task's prediction, or a list of them; each has `to_json()`.
+            The task's prediction, or a list of them; each has `to_json()`, and shows itself in a notebook.
         Raises:
             DataError: an input lacks what the task needs.
         """
@@ -67,10 +68,11 @@ class Predictor:
             return self([inputs])[0]
         records = (item if isinstance(item, dict) else {"text": item} for item in inputs)
         examples = [self.reader.parse_input(record, f"input {index}") for index, record in enumerate(records)]
-        predictions = [
-            prediction
-            for _, prediction in self.predict_examples(examples, at_once=max(_MOST_AT_ONCE, self.batch_size or 0))
-        ]
+        predictions = ShownList()
+        for example, prediction in self.predict_examples(examples, at_once=max(_MOST_AT_ONCE, self.batch_size or 0)):
+            if isinstance(prediction, Shown):
+                prediction.remember(example)
+            predictions.append(prediction)
         self.reader.report_dropped("input")
         return predictions
 

@@ -121,7 +121,7 @@ def measure_speeds(split: Split, run_dir: Path) -> Scores:
     result_file = run_dir / "speeds.json"
     if not result_file.exists():
         log = (run_dir / "out.log").read_text(encoding="utf-8")
-        epochs = [int(found.replace(",", "")) for found in re.findall(r"; ([\d,]+) words/s$", log, re.MULTILINE)]
+        epochs = [int(found.replace(",", "")) for found in re.findall(r"; ([\d,]+) words/s\b", log, re.MULTILINE)]
         config = json.loads((run_dir / "config.json").read_text(encoding="utf-8"))
         batch_size = (config["validation_data_loader"] or config["data_loader"])["batch_size"]
         predictor = luke_tasks.load(run_dir / "model.tar.gz", batch_size=batch_size)

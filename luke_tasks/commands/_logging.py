@@ -9,6 +9,8 @@ import sys
 from logging.handlers import MemoryHandler
 from pathlib import Path
 
+from luke_tasks.training.run_log import note_early_warnings
+
 _KEPT_RECORDS = 10_000
 
 
@@ -22,7 +24,7 @@ def log_to_terminal(rank: int = 0) -> None:
             build what rank 0 does, and say the same.
     """
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _Terminal()
     handler.setFormatter(_Plain(rank))
     handler.addFilter(lambda record: not getattr(record, "file_only", False))
     close_log_files()
@@ -42,12 +44,16 @@ def log_warnings() -> None:
 
 
 def log_to_file(run_dir: Path) -> None:
-    """Also into `run_dir/out.log`, appended to: what was kept so far, and what comes."""
+    """Also into `run_dir/out.log`, appended to: what was kept so far, and what comes.
+
+    The run's `log.jsonl` gets the warnings of it.
+    """
     handler = _LogFile(run_dir / "out.log", encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root = logging.getLogger()
     for keeper in [keeper for keeper in root.handlers if isinstance(keeper, MemoryHandler)]:
         root.removeHandler(keeper)
+        note_early_warnings(keeper.buffer)
         keeper.setTarget(handler)
         keeper.close()
     root.addHandler(handler)
@@ -65,6 +71,14 @@ def close_log_files() -> None:
         root.removeHandler(handler)
         with contextlib.suppress(OSError):  # what could not be written has been warned of
             handler.close()
+
+
+class _Terminal(logging.StreamHandler):
+    """Standard error as it is at each moment: a live bar puts something in its place, to print above the bar."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.setStream(sys.stderr)
+        super().emit(record)
 
 
 class _LogFile(logging.FileHandler):

@@ -38,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                              "folders and patterns may be given")  # fmt: skip
     parser.add_argument("--use-dataset-reader", action="store_true", help="the input is in the dataset's own format")
     parser.add_argument("--output-file", metavar="FILE", help="write here instead of standard output")
+    parser.add_argument("--html", metavar="FILE", help="also write a page that shows each prediction in its text")
     add_batch_arguments(parser, "windows run at once (default 32); 1 answers each line as it comes")
     parser.add_argument("--silent", action="store_true", help="print nothing on standard output")
     bulk = parser.add_argument_group(
@@ -61,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
     """Load, predict, print line by line; or into a folder, shard by shard."""
     log_to_terminal()
     check_batch_arguments(args)
-    check_output_files([args.output_file])
+    check_output_files([args.output_file, args.html])
     if args.output_dir is not None:
         return _run_bulk(args)
     for flag in _BULK_FLAGS:
@@ -73,6 +74,8 @@ def run(args: argparse.Namespace) -> int:
     if "-" in files and args.use_dataset_reader:
         raise LukeTasksError("--use-dataset-reader reads a file, not standard input")
     trained = load_model(args)
+    from luke_tasks.heads.shown import given_of
+    from luke_tasks.pages.prediction_list import prediction_list
     from luke_tasks.predictor import Predictor
 
     predictor = Predictor(
@@ -86,19 +89,28 @@ def run(args: argparse.Namespace) -> int:
             out = stack.enter_context(
                 stack.enter_context(replacing(Path(args.output_file))).open("w", encoding="utf-8")
             )
+        page = None
+        if args.html:
+            title = f"Predictions of {args.archive}"
+            page = stack.enter_context(prediction_list(Path(args.html), title, reader.task))
         for name in files:
             examples = reader.read(name) if args.use_dataset_reader else _parse_file(reader, name)
             # A file is there as a whole: the more of it is sorted by length, the less is padding. A stream's lines are
             # answered as soon as they make a batch.
             is_whole = args.batch_size != 1 and Path(name).is_file()
             at_once = max(_OF_A_FILE, args.batch_size or 0) if is_whole else None
-            for _, prediction in predictor.predict_examples(examples, at_once=at_once):
-                line = json.dumps(prediction.to_json(), ensure_ascii=False)
+            for example, prediction in predictor.predict_examples(examples, at_once=at_once):
+                values = prediction.to_json()
+                line = json.dumps(values, ensure_ascii=False)
+                if page is not None:
+                    page.add(values, given_of(example))
                 if out is not None:
                     out.write(line + "\n")
                 elif not args.silent:
                     print(line, flush=True)
             reader.report_dropped(name)
+    if page is not None:
+        logger.info("%d predictions: %s (%.1f MB)", page.count, args.html, Path(args.html).stat().st_size / 1e6)
     return 0
 
 
@@ -125,6 +137,8 @@ def _run_bulk(args: argparse.Namespace) -> int:
         raise LukeTasksError("standard input cannot be cut into shards; --output-dir goes with files")
     if args.output_file is not None:
         raise LukeTasksError("--output-file and --output-dir: give one of them")
+    if args.html is not None:
+        raise LukeTasksError("--html and --output-dir: give one of them; a page is made of one run's predictions")
     with_ray = args.ray or args.ray_address is not None
     for flag in ("workers", "cpus_per_worker"):
         value = getattr(args, flag)

@@ -21,15 +21,17 @@ from luke_tasks.encoder.encoder import EncoderOutput
 from luke_tasks.heads.head import Head, HeadOutput, Metrics, Window
 from luke_tasks.heads.mention_vectors import FeatureSet, at_places
 from luke_tasks.heads.probabilities import sigmoid
+from luke_tasks.heads.shown import Shown
 from luke_tasks.metrics.record_scores import RecordScores
 from luke_tasks.readers.record import RecordExample, RecordFeatures
 from luke_tasks.registry import Fraction, Provided
 
 
 @dataclass(frozen=True)
-class ClozePrediction:
+class ClozePrediction(Shown):
     """What belongs in the gap of one query; all None where no window of the passage held a candidate."""
 
+    task: ClassVar[str] = "record"
     id: str
     answer: str | None
     start: int | None  # characters [start, end) of the passage

@@ -20,6 +20,7 @@ from luke_tasks.encoder.encoder import EncoderOutput
 from luke_tasks.heads.head import Head, HeadOutput, Metrics, Window
 from luke_tasks.heads.mention_vectors import FeatureSet, TokenFeature, mention_vectors, num_vectors
 from luke_tasks.heads.probabilities import holds, sigmoid
+from luke_tasks.heads.shown import Shown
 from luke_tasks.metrics.typing_scores import TypingScores
 from luke_tasks.readers.entity_typing import EntityTypingExample
 from luke_tasks.registry import Fraction, Provided
@@ -36,9 +37,10 @@ class TypedEntity:
 
 
 @dataclass(frozen=True)
-class EntityTypingPrediction:
+class EntityTypingPrediction(Shown):
     """The mentions of one text, in the order they were given."""
 
+    task: ClassVar[str] = "entity_typing"
     id: str
     text: str
     entities: list[TypedEntity] = field(default_factory=list)

@@ -28,6 +28,7 @@ from luke_tasks.encoder.luke import ACTIVATIONS
 from luke_tasks.encoder.weights import Weights
 from luke_tasks.errors import CheckpointError, ConfigError, Fault
 from luke_tasks.heads.head import Head, HeadOutput, Metrics, Window
+from luke_tasks.heads.shown import Shown
 from luke_tasks.metrics.masked import FillingScores
 from luke_tasks.readers.masked_text import MaskedTextExample, MaskedTextFeatures
 from luke_tasks.registry import PositiveInt, Provided
@@ -63,9 +64,10 @@ class FilledPlace:
 
 
 @dataclass(frozen=True)
-class MaskedTextPrediction:
+class MaskedTextPrediction(Shown):
     """The hidden words and entities of one text, in the order they stand."""
 
+    task: ClassVar[str] = "masked_text"
     id: str
     text: str
     words: list[FilledPlace] = field(default_factory=list)

@@ -21,6 +21,7 @@ from luke_tasks.data.labels import Labels
 from luke_tasks.encoder.encoder import EncoderOutput
 from luke_tasks.heads.head import Head, HeadOutput, Metrics, Window
 from luke_tasks.heads.probabilities import softmax
+from luke_tasks.heads.shown import Shown
 from luke_tasks.metrics.accuracy import Accuracy
 from luke_tasks.readers.multiple_choice import MultipleChoiceExample
 from luke_tasks.registry import Fraction, Provided
@@ -35,9 +36,10 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class MultipleChoicePrediction:
+class MultipleChoicePrediction(Shown):
     """The likeliest choice, and all of them in their order."""
 
+    task: ClassVar[str] = "multiple_choice"
     id: str
     label: int  # from 0
     answer: str

@@ -22,6 +22,7 @@ from luke_tasks.errors import LukeTasksError, listed
 from luke_tasks.heads.head import Head, HeadOutput, Metrics, Window
 from luke_tasks.heads.mention_vectors import at_places
 from luke_tasks.heads.probabilities import softmax
+from luke_tasks.heads.shown import Shown
 from luke_tasks.metrics.accuracy import Accuracy
 from luke_tasks.metrics.span_f1 import SpanF1
 from luke_tasks.readers.conll_span import NON_ENTITY, NerExample, NerFeatures
@@ -42,9 +43,10 @@ class Entity:
 
 
 @dataclass(frozen=True)
-class NerPrediction:
+class NerPrediction(Shown):
     """The entities of one document, in order of appearance; they do not overlap."""
 
+    task: ClassVar[str] = "ner"
     id: str
     text: str
     entities: list[Entity] = field(default_factory=list)

@@ -22,6 +22,7 @@ from luke_tasks.encoder.encoder import EncoderOutput
 from luke_tasks.heads.answer_spans import BestSpans, best_spans
 from luke_tasks.heads.head import Head, HeadOutput, Metrics, Window
 from luke_tasks.heads.probabilities import softmax
+from luke_tasks.heads.shown import Shown
 from luke_tasks.metrics import answer_text, mlqa_text
 from luke_tasks.metrics.squad_scores import AnswerScores, Normaliser, WindowScores
 from luke_tasks.readers.squad import SquadFeatures
@@ -44,9 +45,10 @@ class AnswerCandidate:
 
 
 @dataclass(frozen=True)
-class AnswerPrediction:
+class AnswerPrediction(Shown):
     """The answer to a question."""
 
+    task: ClassVar[str] = "question_answering"
     id: str
     answer: str  # "" where the context does not tell
     start: int | None  # characters of the context

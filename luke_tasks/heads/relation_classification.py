@@ -21,6 +21,7 @@ from luke_tasks.errors import ConfigError, Fault, describe
 from luke_tasks.heads.head import Head, HeadOutput, Metrics, Window
 from luke_tasks.heads.mention_vectors import FeatureSet, TokenFeature, mention_vectors, num_vectors
 from luke_tasks.heads.probabilities import softmax
+from luke_tasks.heads.shown import Shown
 from luke_tasks.metrics.relation_f1 import RelationF1, without_direction
 from luke_tasks.readers.records import Span
 from luke_tasks.readers.relation_classification import RelationExample
@@ -40,9 +41,10 @@ class RelationArgument:
 
 
 @dataclass(frozen=True)
-class RelationPrediction:
+class RelationPrediction(Shown):
     """The relation of one text's head to its tail."""
 
+    task: ClassVar[str] = "relation_classification"
     id: str
     text: str
     head: RelationArgument

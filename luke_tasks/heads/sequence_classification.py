@@ -20,15 +20,17 @@ from luke_tasks.data.labels import Labels
 from luke_tasks.encoder.encoder import EncoderOutput
 from luke_tasks.heads.head import Head, HeadOutput, Metrics, Window
 from luke_tasks.heads.probabilities import holds, sigmoid, softmax
+from luke_tasks.heads.shown import Shown
 from luke_tasks.metrics.classification import ClassScores, ClassSetScores, RegressionScores
 from luke_tasks.readers.sequence_classification import ProblemType, TextExample
 from luke_tasks.registry import Fraction, Provided
 
 
 @dataclass(frozen=True)
-class TextPrediction:
+class TextPrediction(Shown):
     """What a text, or a pair, was classified as. Of the last four, the problem's own are set."""
 
+    task: ClassVar[str] = "sequence_classification"
     id: str
     text: str
     text_pair: str | None = None

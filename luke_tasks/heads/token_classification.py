@@ -20,6 +20,7 @@ from luke_tasks.encoder.encoder import EncoderOutput
 from luke_tasks.heads.head import Head, HeadOutput, Metrics, Window
 from luke_tasks.heads.ner import Entity
 from luke_tasks.heads.probabilities import softmax
+from luke_tasks.heads.shown import Shown
 from luke_tasks.metrics.accuracy import Accuracy
 from luke_tasks.metrics.span_f1 import SpanF1
 from luke_tasks.readers.conll_tokens import TokenExample, TokenFeatures
@@ -39,9 +40,10 @@ class LabelledWord:
 
 
 @dataclass(frozen=True)
-class TokenPrediction:
+class TokenPrediction(Shown):
     """The words of one document with their labels, and the entities where the labels mark such (else None)."""
 
+    task: ClassVar[str] = "token_classification"
     id: str
     text: str
     words: list[LabelledWord]

@@ -12,17 +12,14 @@ import json
 from collections.abc import Iterable, Iterator
 from html import escape
 from pathlib import Path
-from typing import Any
 
 from luke_tasks.errors import LukeTasksError
 from luke_tasks.files import replacing
+from luke_tasks.pages.shell import section, table, whole_page
 from luke_tasks.sweeps.figures import Figure, all_figures, as_text, labels
-from luke_tasks.sweeps.page_style import SCRIPT, STYLE
+from luke_tasks.sweeps.page_style import SCRIPT
 from luke_tasks.sweeps.records import ParameterRange, SweepResult, TrialRecord
 from luke_tasks.sweeps.results import duration, number
-
-# 'unsafe-eval': plotly's parallel coordinates make their WebGL code with `new Function`. Nothing may be fetched.
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline' 'unsafe-eval'; img-src data: blob:"
 
 
 def write_page(result: SweepResult, path: Path) -> None:
@@ -51,24 +48,16 @@ def page(result: SweepResult, plotly_js: str) -> str:
     """The page's HTML. `plotly_js` is put in once, as it is."""
     figures = all_figures(result)
     plots = [{"data": figure.data, "layout": figure.layout} for figure in figures]
-    title = escape(f"Sweep {result.name}")
     sections = [
-        _section("Best setting", _best(result)),
-        _section("Retrained over seeds", _retrained(result)) if result.retrained else "",
+        section("Best setting", _best(result)),
+        section("Retrained over seeds", _retrained(result)) if result.retrained else "",
         *_plots(figures, result),
-        _section("Trials", _trials(result)),
-        _section("Space", _space(result)),
+        section("Trials", _trials(result)),
+        section("Space", _space(result)),
     ]
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        '<meta name="color-scheme" content="light dark">\n'
-        f"<title>{title}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n"
-        f"<h1>{title}</h1>\n<p>{escape(_summary(result))}</p>\n" + "\n".join(filter(None, sections)) + "\n</main>\n"
-        f'<script type="application/json" id="figures">{_json(plots)}</script>\n'
-        f"<script>{plotly_js}</script>\n<script>{SCRIPT}</script>\n</body>\n</html>\n"
-    )
+    content = f"<p>{escape(_summary(result))}</p>\n" + "\n".join(filter(None, sections))
+    return whole_page(f"Sweep {result.name}", content, scripts=[plotly_js, SCRIPT], data={"figures": plots},
+                      may_eval=True)  # fmt: skip
 
 
 # -- sections -------------------------------------------------------------------------------------------------------
@@ -97,8 +86,8 @@ def _best(result: SweepResult) -> str:
     rows = [[str(trial.number), *map(number, trial.values),
              *(_setting(trial, name) for name in _parameter_names(result, front))] for trial in front]  # fmt: skip
     if len(front) > 1:
-        return intro + _table(header, rows)
-    return _table(["", f"trial {front[0].number}"], [list(pair) for pair in zip(header[1:], rows[0][1:], strict=True)])
+        return intro + table(header, rows)
+    return table(["", f"trial {front[0].number}"], [list(pair) for pair in zip(header[1:], rows[0][1:], strict=True)])
 
 
 def _retrained(result: SweepResult) -> str:
@@ -118,21 +107,21 @@ def _retrained(result: SweepResult) -> str:
     first, seed = escape(result.objectives[0].name), retrained.seeds[retrained.median]
     archive = escape(str(retrained.archive))
     median = f"<p>The archive <code>{archive}</code> is that of seed +{seed}, the median of {first}.</p>"
-    return median + _table(header, rows)
+    return median + table(header, rows)
 
 
 def _plots(figures: list[Figure], result: SweepResult) -> Iterator[str]:
     """A place for each plot; small ones beside one another under one heading."""
     if not figures:
-        yield _section("Plots", "<p>There is nothing to plot yet.</p>")
+        yield section("Plots", "<p>There is nothing to plot yet.</p>")
     if not result.importances and result.importance_note:
-        yield _section("Importance", f"<p>{escape(result.importance_note)}</p>")
+        yield section("Importance", f"<p>{escape(result.importance_note)}</p>")
     for is_small, group in itertools.groupby(enumerate(figures), key=lambda item: item[1].small):
         if is_small:
             places = "".join(_plot(*item) for item in group)
-            yield _section("Slices", f'<p class="note">Darker: later trials.</p><div class="grid">{places}</div>')
+            yield section("Slices", f'<p class="note">Darker: later trials.</p><div class="grid">{places}</div>')
         else:
-            yield from (_section(figure.title, _plot(index, figure)) for index, figure in group)
+            yield from (section(figure.title, _plot(index, figure)) for index, figure in group)
 
 
 def _plot(index: int, figure: Figure) -> str:
@@ -157,14 +146,14 @@ def _trials(result: SweepResult) -> str:
                *(_setting(trial, name) for name in names)]  # fmt: skip
         rows.append(row + ([trial.error or ""] if "error" in header else []))
     shown = labels(result)
-    return _table([shown.get(name, name) for name in header], rows)
+    return table([shown.get(name, name) for name in header], rows)
 
 
 def _space(result: SweepResult) -> str:
     rows = [[parameter.name, _range(parameter)] for parameter in result.parameters]
     file = escape(json.dumps(result.space, indent=2, ensure_ascii=False, default=repr))
     whole = f"<details><summary>The space file</summary><pre>{file}</pre></details>" if result.space else ""
-    return (_table(["parameter", "searched"], rows) if rows else "<p>No parameter was searched.</p>") + whole
+    return (table(["parameter", "searched"], rows) if rows else "<p>No parameter was searched.</p>") + whole
 
 
 def _range(parameter: ParameterRange) -> str:
@@ -186,18 +175,3 @@ def _parameter_names(result: SweepResult, trials: Iterable[TrialRecord]) -> list
 
 def _setting(trial: TrialRecord, name: str) -> str:
     return number(trial.parameters[name]) if name in trial.parameters else ""
-
-
-def _section(title: str, content: str) -> str:
-    return f"<section>\n<h2>{escape(title)}</h2>\n{content}\n</section>"
-
-
-def _table(header: list[str], rows: list[list[str]]) -> str:
-    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in header)
-    body = "\n".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
-    return f'<div class="scroll"><table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table></div>'
-
-
-def _json(value: Any) -> str:
-    """JSON that can stand in a script element: no text in it can end the element."""
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, default=repr).replace("<", "\\u003c")

@@ -98,8 +98,8 @@ class Checkpointer:
         by_count = every is not None and batches_before // every < batches_done // every
         return by_count or (seconds is not None and time.monotonic() - self._saved_at >= seconds)
 
-    def save(self, run_dir: Path, state: TrainState, weights: dict[str, Tensor], training: dict[str, Any]) -> None:
-        """Write a checkpoint and remove those that are too many.
+    def save(self, run_dir: Path, state: TrainState, weights: dict[str, Tensor], training: dict[str, Any]) -> Path:
+        """Write a checkpoint and remove those that are too many. Gives its directory.
 
         Args:
             weights: as `write_weights` takes them.
@@ -120,6 +120,7 @@ class Checkpointer:
         for old in checkpoints(run_dir)[: -self.keep_most_recent_by_count]:
             remove_checkpoint(old)
         self._saved_at = time.monotonic()
+        return path
 
 
 def checkpoints(run_dir: Path) -> list[Path]:

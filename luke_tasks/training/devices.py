@@ -84,3 +84,13 @@ def peak_memory_mb() -> float:
     """The most memory this process has used so far, in MiB."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (1024 * 1024 if sys.platform == "darwin" else 1024)  # bytes there, KiB elsewhere
+
+
+def peak_cuda_memory_mb(device: torch.device) -> float | None:
+    """The most of a GPU's memory that this process's tensors have used so far, in MiB; None: the device is no GPU."""
+    return torch.cuda.max_memory_allocated(device) / 2**20 if device.type == "cuda" else None
+
+
+def device_name(device: torch.device) -> str:
+    """What a device calls itself, such as `NVIDIA H200`; `cpu` for the CPU."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type

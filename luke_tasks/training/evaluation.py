@@ -69,6 +69,7 @@ class Evaluation:
 
     scores: dict[str, float]  # the head's metrics, and `loss`: the mean over batches
     predictions: list[Any]  # one an example, in their order; rank 0 of several processes has them
+    examples: Sequence[Any] = ()
 
 
 def evaluate(runner: Runner, examples: Sequence[Any], features: Sequence[Features]) -> Evaluation:
@@ -93,7 +94,7 @@ def evaluate(runner: Runner, examples: Sequence[Any], features: Sequence[Feature
     scores = runner.head.scores(metrics)
     if losses:
         scores["loss"] = sum(losses) / len(losses)
-    return Evaluation(runner.processes.broadcast(scores), predictions)
+    return Evaluation(runner.processes.broadcast(scores), predictions, examples)
 
 
 def predict(

@@ -28,6 +28,7 @@ class Step(NamedTuple):
 
     loss_sum: float  # over its batches, those of all processes
     lr: float  # that it used
+    grad_norm: float | None  # before clipping; None where a gradient scaler looks after it
     fault: str | None  # the loss or the gradients are no numbers, and no weight has changed
 
 
@@ -103,7 +104,7 @@ class Learner:
         self.optimizer.zero_grad()
         if self.averaged is not None and fault is None:
             self.averaged.update_parameters(self.model)
-        return Step(total, lr, fault)
+        return Step(total, lr, norm, fault)
 
     def _sum(self, losses: Sequence[float], count: int) -> float:
         """Of the losses of all processes, added in the order of the batches."""

@@ -6,17 +6,15 @@ One step is: batch (`data/loader.py`), forward and loss (`heads/`, over `encoder
 
 from __future__ import annotations
 
-import json
 import logging
 import math
-import os
 import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NoReturn, TextIO
+from typing import Any, NoReturn
 
 import torch
 
@@ -28,6 +26,7 @@ from luke_tasks.training.archive import BEST_WEIGHTS_NAME
 from luke_tasks.training.auto_batch_size import fitting_halvings, halved
 from luke_tasks.training.callbacks.callback import Callbacks
 from luke_tasks.training.callbacks.progress import ProgressLine
+from luke_tasks.training.callbacks.validation import Validation
 from luke_tasks.training.checkpoint import (
     TrainState,
     checkpoints,
@@ -36,13 +35,15 @@ from luke_tasks.training.checkpoint import (
     restoring,
     write_weights,
 )
-from luke_tasks.training.epoch_scores import epoch_metrics, mean_loss, note_best
+from luke_tasks.training.devices import device_name
+from luke_tasks.training.epoch_scores import epoch_line, epoch_metrics, mean_loss, note_best
 from luke_tasks.training.evaluation import Runner, evaluate
 from luke_tasks.training.interrupts import Interrupts, interrupts
 from luke_tasks.training.learner import Learner, Step
 from luke_tasks.training.processes import ALONE, Processes
 from luke_tasks.training.recovery import check_step_size, newest_checkpoint, restore_randomness
 from luke_tasks.training.run_lock import check_still_ours
+from luke_tasks.training.run_log import RunLog
 from luke_tasks.training.sharding import whole_weights
 from luke_tasks.training.step_faults import MOST_SKIPPED_IN_A_ROW, example_names
 from luke_tasks.training.trainer import Trainer, TrainingData
@@ -82,6 +83,31 @@ def train(
         TrainingError: the loss is no longer a number, or memory is not enough.
         OSError: the system refuses to write; the checkpoints that are there stay.
     """
+    with RunLog(run_dir if processes.is_main else None, is_new=not recover) as log:
+        run = _begun(trainer, model, data, log, run_dir, seed, device, processes, is_sharded, recover, plain_progress)
+        run.log_start(config or {})
+        run.report_batches()
+        run.callbacks.call("on_start", run_dir, config or {})
+        try:
+            # What is lost is looked for while signals are noted: the launcher asks the rest to end.
+            with interrupts() as interrupted, processes.losses_explained():
+                while not run.state.finished:
+                    run.train_epoch(interrupted)
+                    run.finish_epoch(interrupted)
+            run.agreed(interrupted)
+        except Exception:
+            run.callbacks.call("on_stop")
+            raise
+        metrics = run.state.last_metrics
+        run.callbacks.call("on_end", metrics)
+    return metrics
+
+
+def _begun(
+    trainer: Trainer, model: Model, data: TrainingData, log: RunLog, run_dir: Path, seed: int, device: torch.device,
+    processes: Processes, is_sharded: bool, recover: bool, plain_progress: bool,
+) -> _Run:  # fmt: skip
+    """A run at its first step, or, with `recover`, as its newest checkpoint left it."""
     halvings = 0
     if trainer.auto_batch_size:
         before = checkpoints(run_dir) if recover else []
@@ -89,46 +115,32 @@ def train(
                     else fitting_halvings(trainer, model, data, seed=seed, device=device))  # fmt: skip
         halvings = max(int(found) for (found,) in processes.exchange([halvings]))
         trainer, data = halved(trainer, data, halvings)
-    step_log = run_dir / "steps.jsonl"
-    found = newest_checkpoint(run_dir, step_log, model, len(data.features), processes) if recover else None
+    found = newest_checkpoint(run_dir, model, len(data.features), processes) if recover else None
     state, saved = found or (TrainState(num_windows=len(data.features)), None)
-    run = _Run(trainer, data, run_dir, seed, plain_progress, processes, state)
+    run = _Run(trainer, data, run_dir, seed, plain_progress, processes, state, log)
     run.state.batch_halvings = halvings
     run.learner = Learner(trainer, model, device, run.total_steps, processes, is_sharded)
     if saved is not None:
-        with restoring(checkpoints(run_dir)[-1]):
+        run.recovered_from = checkpoints(run_dir)[-1].name
+        with restoring(run_dir / run.recovered_from):
             run.learner.load_state_dict(saved)
             restore_randomness(saved["random"], processes)
-    run.report_batches()
-    run.callbacks.call("on_start", run_dir, config or {})
-    try:
-        # What is lost is looked for while signals are noted: the launcher asks the rest to end.
-        with interrupts() as interrupted, processes.losses_explained():
-            while not run.state.finished:
-                run.train_epoch(interrupted)
-                run.finish_epoch(interrupted)
-        run.agreed(interrupted)
-    except Exception:
-        run.callbacks.call("on_stop")
-        raise
-    metrics = run.state.last_metrics
-    run.callbacks.call("on_end", metrics)
-    return metrics
+    return run
 
 
 class _Run:
     """One training as it goes on: everything that changes."""
 
     learner: Learner
+    recovered_from: str | None = None  # the checkpoint's name
 
     def __init__(
         self, trainer: Trainer, data: TrainingData, run_dir: Path, seed: int, plain_progress: bool,
-        processes: Processes, state: TrainState,
+        processes: Processes, state: TrainState, log: RunLog,
     ) -> None:  # fmt: skip
         self.trainer, self.data, self.run_dir, self.seed = trainer, data, run_dir, seed
         self.plain_progress = plain_progress
-        self.processes, self.state = processes, state
-        self.step_log = run_dir / "steps.jsonl" if processes.is_main else Path(os.devnull)
+        self.processes, self.state, self.log = processes, state, log
         self.step_size = trainer.num_gradient_accumulation_steps * processes.world_size  # batches
         if state.batches_per_step:
             check_step_size(state, self.step_size, processes)
@@ -136,7 +148,8 @@ class _Run:
         self.num_batches = data.loader.num_batches(data.features, seed=seed, num_epochs=trainer.num_epochs)
         self.callbacks = Callbacks(trainer.callbacks if processes.is_main else [])
         self.began = time.monotonic()
-        self.epoch_words, self.epoch_seconds = 0, 0.0  # of this process, for speeds
+        self.epoch_words, self.training_seconds = 0, 0.0  # of this process and epoch, for speeds
+        self.epoch_began = self.step_began = self.began
 
     @property
     def total_steps(self) -> int:
@@ -145,6 +158,17 @@ class _Run:
         left = [number - (state.batches_done if epoch == state.epoch else 0)
                 for epoch, number in enumerate(self.num_batches) if epoch >= state.epoch]  # fmt: skip
         return state.step + sum(math.ceil(number / self.step_size) for number in left)
+
+    def log_start(self, config: dict[str, Any]) -> None:
+        """Open the run's log with what was asked of the run, and where it stands."""
+        state, data = self.state, self.data
+        self.log.start(
+            config, device=device_name(self.learner.device), processes=self.processes.world_size,
+            recovered_from=self.recovered_from, epoch=state.epoch, step=state.step, num_epochs=self.trainer.num_epochs,
+            total_steps=self.total_steps, batches_per_step=self.step_size,
+            validation_metric=self.trainer.validation_metric, training_windows=len(data.features),
+            validation_windows=len(data.validation_features),
+        )  # fmt: skip
 
     def report_batches(self) -> None:
         """Log the padding of the training data in the epoch that comes, and of the validation data."""
@@ -162,25 +186,22 @@ class _Run:
         """The optimizer steps of the epoch that are still to do."""
         trainer, state, data = self.trainer, self.state, self.data
         self.learner.model.train()
-        self.epoch_words, began = 0, time.monotonic()
+        self.epoch_words, self.epoch_began = 0, time.monotonic()
+        self.step_began = self.epoch_began
         title = f"epoch {state.epoch + 1}/{trainer.num_epochs}"
         best = state.best_scores.get(trainer.validation_metric[1:])
-        if best is not None:
-            title += f" (best {trainer.validation_metric[1:]} {best:.4f})"
+        note = f"(best {trainer.validation_metric[1:]} {best:.4f})" if best is not None else ""
         left = math.ceil((self.num_batches[state.epoch] - state.batches_done) / self.step_size)
-        with (
-            self.step_log.open("a", buffering=1, encoding="utf-8") as log,  # line by line
-            self._progress(title, left) as advance,
-        ):
+        with self._progress(title, left, note) as advance:
             for group in self._groups():
                 before = state.batches_done
-                self._step(group, log)
                 words = sum(count_words(data.features, rows) for rows in group)
+                self._step(group, words)
                 self.epoch_words += words
                 advance(words, mean_loss(state))
                 if self.agreed(interrupted, trainer.checkpointer.is_due(before, state.batches_done)):
                     self.save()
-        self.epoch_seconds = time.monotonic() - began
+        self.training_seconds = time.monotonic() - self.epoch_began
 
     def _groups(self) -> Iterator[list[list[int]]]:
         """The rest of the epoch's batches, as lists of windows, grouped by optimizer step.
@@ -191,8 +212,8 @@ class _Run:
         for start in range(self.state.batches_done, len(order), self.step_size):
             yield order[start : start + self.step_size]
 
-    def _step(self, group: list[list[int]], log: TextIO) -> None:
-        """One optimizer step, logged."""
+    def _step(self, group: list[list[int]], words: int) -> None:
+        """One optimizer step on batches that hold so many words, logged."""
         data, state = self.data, self.state
         batches = [
             (collate([data.features[index] for index in rows], pad_id=data.pad_id, labels=data.labels), counts)
@@ -203,14 +224,18 @@ class _Run:
             self._note_fault(step, group)
         state.step += 1
         state.batches_done += len(group)
-        values = {"loss": step.loss_sum / len(group), "lr": step.lr}
-        line: dict[str, Any] = {"epoch": state.epoch, "step": state.step, **values}
-        if step.fault is not None:
-            line = {**line, "loss": None, "skipped": step.fault}
-        else:
+        loss = step.loss_sum / len(group)
+        began, self.step_began = self.step_began, time.monotonic()
+        speed = words / max(self.step_began - began, 1e-9)
+        skipped = {"skipped": step.fault} if step.fault is not None else {}
+        self.log.write("step", epoch=state.epoch, step=state.step, loss=None if skipped else loss, lr=step.lr,
+                       grad_norm=step.grad_norm, words_per_second=round(speed, 1), **skipped)  # fmt: skip
+        if not skipped:
             state.skipped_in_a_row = 0
             state.loss_sum += step.loss_sum
-        log.write(json.dumps(line) + "\n")
+        values = {"loss": loss, "lr": step.lr, "words_per_second": speed}
+        if step.grad_norm is not None:
+            values["grad_norm"] = step.grad_norm
         self.callbacks.call("on_step", state.step, values)
 
     def _note_fault(self, step: Step, group: list[list[int]]) -> None:
@@ -256,7 +281,8 @@ class _Run:
             weights = whole_weights(self.learner.weights_model)
             if self.processes.is_main:
                 write_weights(weights, self.run_dir / BEST_WEIGHTS_NAME)
-        metrics = epoch_metrics(state, scores, seconds=self._elapsed(), counts_skipped=self.trainer.on_nan == "skip")
+        metrics = epoch_metrics(state, scores, seconds=self._elapsed(), counts_skipped=self.trainer.on_nan == "skip",
+                                device=self.learner.device)  # fmt: skip
         if self.processes.is_main:
             self._report(metrics, scores, is_best)
             write_json(self.run_dir / f"metrics_epoch_{state.epoch}.json", metrics)
@@ -264,12 +290,13 @@ class _Run:
         patience = self.trainer.patience
         state.finished = state.epoch + 1 == self.trainer.num_epochs
         if patience is not None and state.epochs_without_gain >= patience and not state.finished:
-            logger.info("no better %s for %d epochs: stopping", self.trainer.validation_metric[1:], patience)
-            state.finished = True
+            why = f"no better {self.trainer.validation_metric[1:]} for {patience} epochs"
+            logger.info("%s: stopping", why)
+            state.finished, self.log.ending = True, ("patience", why)
         stop_reason = self.processes.broadcast(self.callbacks.stop_reason)  # only the first has callbacks
         if stop_reason is not None and not state.finished:
             logger.info("stopping after epoch %d: %s", state.epoch + 1, stop_reason)
-            state.finished = True
+            state.finished, self.log.ending = True, ("stopped", stop_reason)
         state.last_metrics = metrics
         state.epoch, state.batches_done, state.loss_sum = state.epoch + 1, 0, 0.0
         state.skipped_steps = state.skipped_batches = 0
@@ -292,10 +319,13 @@ class _Run:
 
             runner.after_batch = after_batch
             try:
-                return evaluate(runner, data.validation_examples, data.validation_features).scores
+                found = evaluate(runner, data.validation_examples, data.validation_features)
             except CheckpointError as error:  # of a trained model's scores, which here is the training's fault
                 raise TrainingError(f"epoch {self.state.epoch + 1}, validation: {error}; "
                                     f"{last_checkpoint(self.run_dir)}") from error  # fmt: skip
+        task = self.learner.weights_model.head.tasks[0]
+        self.callbacks.call("on_validation", Validation(task, data.validation_examples, found.predictions))
+        return found.scores
 
     def _runner(self) -> Runner:
         """Runs the model on the validation data."""
@@ -303,22 +333,24 @@ class _Run:
         return Runner(learner.forward, learner.weights_model.head, data.validation_batch_size, data.pad_id,
                       learner.device, data.validation_max_tokens, processes=self.processes)  # fmt: skip
 
-    def _progress(self, title: str, total: int) -> AbstractContextManager[Callable[..., None]]:
+    def _progress(self, title: str, total: int, note: str = "") -> AbstractContextManager[Callable[..., None]]:
         """A progress line, which rank 0 alone shows."""
         if not self.processes.is_main:
             return nullcontext(lambda *values: None)
-        return ProgressLine(title, total, plain=self.plain_progress)
+        return ProgressLine(title, total, plain=self.plain_progress, note=note)
 
     def _report(self, metrics: dict[str, Any], scores: dict[str, float], is_best: bool) -> None:
-        parts = [f"training loss {metrics['training_loss']:.4f}"]
-        parts += [f"{name} {value:.4f}" for name, value in scores.items() if "-" not in name]  # not those of each type
-        mark = " (best)" if is_best and scores else ""
-        speed = f"{self.epoch_words / max(self.epoch_seconds, 1e-9):,.0f} words/s" if self.epoch_words else "recovered"
-        title = f"epoch {self.state.epoch + 1}/{self.trainer.num_epochs}"
-        logger.info("%s: %s%s; %s", title, ", ".join(parts), mark, speed)
-        if self.state.skipped_steps:
+        """One line for the user, and the epoch's in the log."""
+        state = self.state
+        seconds = time.monotonic() - self.epoch_began
+        speed = self.epoch_words / max(self.training_seconds, 1e-9) if self.epoch_words else None
+        title = f"epoch {state.epoch + 1}/{self.trainer.num_epochs}"
+        logger.info("%s: %s", title, epoch_line(metrics, scores, is_best, speed, seconds))
+        if state.skipped_steps:
             logger.warning("%s: %d of %d steps skipped, for their loss or gradients were no numbers", title,
-                            self.state.skipped_steps, self._steps_of_epoch())  # fmt: skip
+                            state.skipped_steps, self._steps_of_epoch())  # fmt: skip
+        self.log.write("epoch", epoch=state.epoch, step=state.step, is_best=is_best, seconds=round(seconds, 3),
+                       words_per_second=round(speed, 1) if speed is not None else None, metrics=metrics)  # fmt: skip
 
     # -- state ------------------------------------------------------------------------------------------------------
 
@@ -329,7 +361,8 @@ class _Run:
         random = self.processes.gather(random_states())
         if random is not None:
             state = replace(self.state, seconds=self._elapsed())
-            self.trainer.checkpointer.save(self.run_dir, state, weights, {**training, "random": random})
+            path = self.trainer.checkpointer.save(self.run_dir, state, weights, {**training, "random": random})
+            self.log.write("checkpoint", epoch=state.epoch, step=state.step, name=path.name)
 
     def stop(self, interrupted: Interrupts) -> NoReturn:
         """Save the state and raise Interrupted."""

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from luke_tasks.errors import TrainingError
-from luke_tasks.files import replacing
 from luke_tasks.heads.head import Model
 from luke_tasks.training.checkpoint import (
     TrainState,
@@ -18,12 +17,13 @@ from luke_tasks.training.checkpoint import (
     restore_random_states,
 )
 from luke_tasks.training.processes import Processes
+from luke_tasks.training.run_log import cut_log
 
 logger = logging.getLogger(__name__)
 
 
 def newest_checkpoint(
-    run_dir: Path, step_log: Path, model: Model, num_windows: int, processes: Processes
+    run_dir: Path, model: Model, num_windows: int, processes: Processes
 ) -> tuple[TrainState, dict[str, Any]] | None:
     """Put the newest checkpoint's weights into `model`, which is not shared out yet; None where there is none.
 
@@ -44,7 +44,8 @@ def newest_checkpoint(
             restore_best(found[-1], run_dir)
     name = processes.broadcast(name)
     if name is None:
-        _cut_step_log(step_log, 0, processes)
+        if processes.is_main:
+            cut_log(run_dir, epoch=0, step=0)
         logger.info("no checkpoint in %s yet: starting from the beginning", run_dir)
         return None
     if not (run_dir / name).is_dir():
@@ -56,7 +57,8 @@ def newest_checkpoint(
             f"{run_dir}: the training data have changed since this run began: {state.num_windows} "
             f"windows then, {num_windows} now; restore the data, or start a new run"
         )
-    _cut_step_log(step_log, state.step, processes)
+    if processes.is_main:
+        cut_log(run_dir, state.epoch, state.step)
     logger.info("going on from %s (epoch %d, step %d)", name, state.epoch + 1, state.step)
     return state, training
 
@@ -88,12 +90,3 @@ def restore_randomness(states: list[dict[str, Any]], processes: Processes) -> No
     """This process's random states; one that was not there goes on with those of its start."""
     if processes.rank < len(states):
         restore_random_states(states[processes.rank])
-
-
-def _cut_step_log(path: Path, step: int, processes: Processes) -> None:
-    """Drop the logged steps that came after the checkpoint: they will be made again."""
-    if not processes.is_main or not path.exists():
-        return
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    with replacing(path) as partial:
-        partial.write_text("".join(lines[:step]), encoding="utf-8")

@@ -12,6 +12,7 @@ from typing import Any
 from safetensors.torch import load_file
 
 from luke_tasks.__main__ import main
+from luke_tasks.training.run_log import LOG_NAME, read_log
 
 
 def train(config: Path, run_dir: Path, *flags: str, overrides: dict[str, Any] | None = None) -> int:
@@ -29,9 +30,12 @@ def spawn(config: Path, run_dir: Path, *flags: str, overrides: dict[str, Any] | 
 
 
 def steps(run_dir: Path) -> list[dict[str, Any]]:
-    """The logged steps."""
-    path = run_dir / "steps.jsonl"
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
+    """The logged steps, without what a clock decides."""
+    if not (run_dir / LOG_NAME).exists():
+        return []
+    clocked = ("event", "time", "words_per_second")
+    return [{key: value for key, value in event.items() if key not in clocked}
+            for event in read_log(run_dir) if event["event"] == "step"]  # fmt: skip
 
 
 def metrics(run_dir: Path) -> dict[str, Any]:

@@ -48,19 +48,14 @@ def test_killed_at_a_random_step(ner_config: Path, tmp_path: Path) -> None:
     killed = tmp_path / "killed"
     process = spawn(ner_config, killed, overrides=overrides)
     deadline = time.monotonic() + 120
-    while len(steps_seen(killed)) < killed_at and process.poll() is None and time.monotonic() < deadline:
+    while len(steps(killed)) < killed_at and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.005)
     process.send_signal(signal.SIGKILL)
     process.communicate()
     assert process.returncode == -signal.SIGKILL
-    assert len(steps_seen(killed)) < total
+    assert len(steps(killed)) < total
     assert train(ner_config, killed, "--recover", overrides=overrides) == 0
     assert_same_run(killed, tmp_path / "whole")
-
-
-def steps_seen(run_dir: Path) -> list[str]:
-    path = run_dir / "steps.jsonl"
-    return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
 
 
 @pytest.mark.parametrize("batches", [{}, {"data_loader": {"max_tokens": 90, "shuffle": True}}])
@@ -107,7 +102,7 @@ def test_interrupt_saves_the_state_and_exits_130(ner_config: Path, tmp_path: Pat
     run_dir = tmp_path / "run"
     process = spawn(ner_config, run_dir, overrides=overrides)
     deadline = time.monotonic() + 120
-    while not steps_seen(run_dir) and process.poll() is None and time.monotonic() < deadline:
+    while not steps(run_dir) and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.005)
     os.kill(process.pid, signal.SIGINT)
     _, errors = process.communicate(timeout=60)

@@ -24,7 +24,7 @@ def test_what_a_run_leaves(ner_config: Path, tmp_path: Path, capsys: pytest.Capt
     assert train(ner_config, run_dir) == 0
     names = {path.name for path in run_dir.iterdir()}
     assert names == {
-        "config.json", "meta.json", "vocabulary", "tokenizer", "encoder", "out.log", "steps.jsonl",
+        "config.json", "meta.json", "vocabulary", "tokenizer", "encoder", "out.log", "log.jsonl",
         "metrics_epoch_0.json", "metrics_epoch_1.json", "metrics.json", "best.safetensors", "model.tar.gz",
         *(path.name for path in checkpoints(run_dir)),
     }  # fmt: skip
@@ -204,27 +204,6 @@ def test_a_failing_callback_does_not_stop_the_run(
     errors = capsys.readouterr().err
     warning = "callback FailingCallback failed in on_step and is switched off: ConnectionError: no route to host"
     assert errors.count(warning) == 1
-
-
-def test_tensorboard(ner_config: Path, tmp_path: Path) -> None:
-    pytest.importorskip("tensorboard")
-    assert train(ner_config, tmp_path / "run", overrides={"trainer.callbacks": [{"type": "tensorboard"}]}) == 0
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    events = EventAccumulator(str(tmp_path / "run" / "tensorboard"))
-    events.Reload()
-    assert len(events.Scalars("step/loss")) == len(steps(tmp_path / "run"))
-    assert len(events.Scalars("epoch/validation_f1")) == 2
-
-
-def test_wandb_offline(ner_config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("WANDB_MODE", "offline")
-    monkeypatch.setenv("WANDB_SILENT", "true")
-    run_dir = tmp_path / "run"
-    overrides = {"trainer.callbacks": [{"type": "wandb", "project": "tests", "log_every_num_steps": 1}]}
-    assert train(ner_config, run_dir, overrides=overrides) == 0
-    assert "switched off" not in (run_dir / "out.log").read_text(encoding="utf-8")
-    assert list(run_dir.glob("wandb/offline-run-*/*.wandb"))
 
 
 def test_a_failed_start_leaves_no_directory(ner_config: Path, tmp_path: Path, ner_files: dict[str, str]) -> None:

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 from luke_tasks.registry import Registrable
 from luke_tasks.spec import Spec
+from luke_tasks.training.callbacks.validation import Validation
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +36,10 @@ class Callback(Registrable):
         """Training is about to begin, or to go on."""
 
     def on_step(self, step: int, values: dict[str, float]) -> None:
-        """An optimizer step was made; `values` holds `loss` and `lr`."""
+        """An optimizer step was made; `values` holds `loss`, `lr`, `words_per_second`; without fp16, `grad_norm`."""
+
+    def on_validation(self, validation: Validation) -> None:
+        """The validation of an epoch is over; `on_epoch` comes next. Where there are no such data, it is not called."""
 
     def on_epoch(self, metrics: dict[str, Any]) -> None:
         """An epoch and its validation are over."""
@@ -45,6 +49,10 @@ class Callback(Registrable):
 
     def on_stop(self) -> None:
         """Training is broken off, by a signal or an error; it may be recovered later."""
+
+    def limit_of(self, method: str) -> float:
+        """Seconds that the training waits for a call of this method."""
+        return self.time_limit_seconds
 
 
 class Callbacks:
@@ -106,7 +114,7 @@ class _Watched:
 
     def run(self, what: str, call: Callable[[], None]) -> bool:
         """Whether the call came back without an error; if not, warn."""
-        seconds = self._type.time_limit_seconds
+        seconds = self._callback.limit_of(what) if self._callback is not None else self._type.time_limit_seconds
         self._calls.put(call)
         try:
             error = self._answers.get(timeout=seconds)

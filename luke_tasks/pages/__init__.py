@@ -1,0 +1,1 @@
+"""Pages of HTML that need nothing but a browser: their shell, marked text, predictions, charts."""
