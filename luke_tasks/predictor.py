@@ -11,11 +11,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args, overload
 
+import numpy as np
+from numpy.typing import NDArray
+
+from luke_tasks.data.features import Features
 from luke_tasks.data.loader import batch_limit
+from luke_tasks.heads.head import Window
 from luke_tasks.heads.shown import Shown, ShownList
 from luke_tasks.trained import Trained, load_trained
 from luke_tasks.training.devices import choose_device
-from luke_tasks.training.evaluation import Evaluation, Runner, evaluate, predict
+from luke_tasks.training.evaluation import Evaluation, Runner, evaluate, predict, run_windows
 
 Input = str | dict[str, Any]
 Precision = Literal["fp32", "bf16"]
@@ -84,6 +89,17 @@ class Predictor:
                 together: the more, the less padding. Default: a batch's.
         """
         return predict(self._runner, examples, self.reader.encode, chunk_size=at_once or self.batch_size or _A_BATCH)
+
+    def run_windows(self, features: Sequence[Features]) -> list[NDArray[np.float32]]:
+        """The logits of windows that `reader.encode` has made, in their order; `decode` takes those of an example."""
+        return run_windows(self._runner, features)
+
+    def decode(self, example: Any, windows: Sequence[Window]) -> Any:
+        """The prediction for an example from all its windows, in the order that `reader.encode` gave them."""
+        prediction = self.trained.model.head.decode(example, windows)
+        if isinstance(prediction, Shown):
+            prediction.remember(example)
+        return prediction
 
     def evaluate(self, path: str | Path) -> Evaluation:
         """Score the model on a file of the dataset's format. Raises DataError on the first bad record."""

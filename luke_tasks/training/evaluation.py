@@ -126,6 +126,11 @@ def predict(
         raise failure
 
 
+def run_windows(runner: Runner, features: Sequence[Features]) -> list[NDArray[np.float32]]:
+    """The logits of each window, in their order, as `Head.decode` takes them."""
+    return _run(runner, features, None)
+
+
 def _run(runner: Runner, features: Sequence[Features], losses: list[float] | None) -> list[NDArray[np.float32]]:
     """The logits of each of `features`; batch losses are added to `losses`.
 

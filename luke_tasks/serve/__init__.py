@@ -1,0 +1,1 @@
+"""Trained models over HTTP: a page for people, a JSON API for programs. Needs `luke-tasks[serve]`."""
