@@ -110,7 +110,8 @@ def run(args: argparse.Namespace) -> int:
                     print(line, flush=True)
             reader.report_dropped(name)
     if page is not None:
-        logger.info("%d predictions: %s (%.1f MB)", page.count, args.html, Path(args.html).stat().st_size / 1e6)
+        size = Path(args.html).stat().st_size / 1e3
+        logger.info("predictions shown in %s: %d (%.0f kB)", args.html, page.count, size)
     return 0
 
 

@@ -59,5 +59,5 @@ def run(args: argparse.Namespace) -> int:
     from luke_tasks.report.page import write_report
 
     write_report(runs, output, most_errors=args.errors)
-    logger.info("%s (%.1f MB)", output, output.stat().st_size / 1e6)
+    logger.info("%s (%.0f kB)", output, output.stat().st_size / 1e3)
     return 0

@@ -13,7 +13,7 @@ from html import escape
 
 COLOURS = ("#4c86c6", "#e8843c", "#3fa66b", "#b76bc9", "#c9a227", "#d1495b", "#2aa1a8", "#8a8f98")
 _WIDTH, _HEIGHT = 420, 260  # user units: about the pixels of a chart on a phone
-_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 12, 10, 40  # margins
+_LEFT, _RIGHT, _TOP, _BOTTOM = 58, 14, 10, 44  # margins
 _MOST_POINTS = 400  # of a line; more cannot be told apart
 _MOST_DOTS = 60  # that show their values
 
@@ -48,11 +48,11 @@ class Series:
 
 def line_chart(
     title: str, series: Sequence[Series], *, x_label: str = "", y_label: str = "", log_x: bool = False,
-    log_y: bool = False, verticals: Sequence[tuple[float, str]] = (),
+    log_y: bool = False, whole_x: bool = False, verticals: Sequence[tuple[float, str]] = (),
 ) -> str:  # fmt: skip
     """A figure with its title, legend (of more than one series) and chart; see `chart_svg`."""
     drawn = chart_svg(series, title=title, x_label=x_label, y_label=y_label, log_x=log_x, log_y=log_y,
-                      verticals=verticals)  # fmt: skip
+                      whole_x=whole_x, verticals=verticals)  # fmt: skip
     legend = ""
     if len(series) > 1:
         entries = "".join(f'<span><i style="background:{escape(colour)}"></i>{escape(one.name)}</span>'
@@ -63,24 +63,25 @@ def line_chart(
 
 def chart_svg(
     series: Sequence[Series], *, title: str = "", x_label: str = "", y_label: str = "", log_x: bool = False,
-    log_y: bool = False, verticals: Sequence[tuple[float, str]] = (),
+    log_y: bool = False, whole_x: bool = False, verticals: Sequence[tuple[float, str]] = (),
 ) -> str:  # fmt: skip
     """The chart alone, `<svg>` with its namespace.
 
     Args:
         title: read out to those who do not see it.
         log_x, log_y: a logarithmic axis; what is not above 0 is left out.
+        whole_x: the axis counts something; its numbers have no fractions.
         verticals: (x, label) of upright dashed lines.
     """
     shown = [[(x, y) for x, y in one.points if _fits(x, log_x) and _fits(y, log_y)] for one in series]
     frame = (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" '
-             f'aria-label="{escape(title)}" font-family="system-ui, sans-serif" font-size="12" '
+             f'aria-label="{escape(title)}" font-family="system-ui, sans-serif" font-size="14" '
              'fill="currentColor">')  # fmt: skip
     if not any(shown):
         return f'{frame}<text x="{_WIDTH / 2}" y="{_HEIGHT / 2}" text-anchor="middle">no values</text></svg>'
     xs = [x for points in shown for x, _ in points] + [x for x, _ in verticals if _fits(x, log_x)]
     ys = [y for points in shown for _, y in points]
-    across = _Axis.of(xs, log_x, _LEFT, _WIDTH - _RIGHT, padded=False)
+    across = _Axis.of(xs, log_x, _LEFT, _WIDTH - _RIGHT, whole=whole_x)
     upward = _Axis.of(ys, log_y, _HEIGHT - _BOTTOM, _TOP, padded=True)
     parts = [frame, *_grid(across, upward, x_label, y_label)]
     for x, label in verticals:
@@ -135,22 +136,26 @@ class _Axis:
     log: bool
     begin: float
     end: float
+    whole: bool = False
 
     @classmethod
-    def of(cls, values: Sequence[float], log: bool, begin: float, end: float, *, padded: bool) -> _Axis:
+    def of(
+        cls, values: Sequence[float], log: bool, begin: float, end: float, *, padded: bool = False, whole: bool = False
+    ) -> _Axis:
         low, high = min(values), max(values)
         if low == high:
             low, high = (low / 2, high * 2) if log else (low - (abs(low) or 1) / 10, high + (abs(high) or 1) / 10)
         elif padded and not log:
             low, high = low - (high - low) * 0.04, high + (high - low) * 0.04
-        return cls(low, high, log, begin, end)
+        return cls(low, high, log, begin, end, whole)
 
     def place(self, value: float) -> float:
         low, high, at = (math.log10(one) if self.log else one for one in (self.low, self.high, value))
         return self.begin + (self.end - self.begin) * (at - low) / (high - low)
 
     def ticks(self) -> list[float]:
-        return log_ticks(self.low, self.high) if self.log else ticks(self.low, self.high)
+        found = log_ticks(self.low, self.high) if self.log else ticks(self.low, self.high)
+        return [value for value in found if not self.whole or value == round(value)]
 
 
 def _fits(value: float, log: bool) -> bool:
@@ -166,9 +171,9 @@ def _grid(across: _Axis, upward: _Axis, x_label: str, y_label: str) -> list[str]
     parts = ['<g stroke="currentColor" stroke-opacity=".15">']
     parts += [f'<path d="M{_LEFT} {upward.place(y):.1f}H{right}"/>' for y in upward.ticks()]
     parts += [f'</g><path d="M{_LEFT} {bottom}H{right}" stroke="currentColor" stroke-opacity=".5"/>']
-    parts += [f'<text x="{_LEFT - 6}" y="{upward.place(y) + 4:.1f}" text-anchor="end">{number(y)}</text>'
+    parts += [f'<text x="{_LEFT - 6}" y="{upward.place(y) + 5:.1f}" text-anchor="end">{number(y)}</text>'
               for y in upward.ticks()]  # fmt: skip
-    parts += [f'<text x="{across.place(x):.1f}" y="{bottom + 16}" text-anchor="middle">{number(x)}</text>'
+    parts += [f'<text x="{across.place(x):.1f}" y="{bottom + 18}" text-anchor="middle">{number(x)}</text>'
               for x in across.ticks()]  # fmt: skip
     if x_label:
         parts.append(f'<text x="{(_LEFT + right) / 2}" y="{_HEIGHT - 6}" text-anchor="middle">{escape(x_label)}</text>')

@@ -16,6 +16,7 @@ from luke_tasks.pages import marks
 from luke_tasks.pages.marks import Mark, chip, hue, marked_text
 
 Json = Mapping[str, Any]
+_PLAIN = 212  # the hue of what is no label
 _MOST_SHOWN = 8  # bars and candidates of one prediction
 
 STYLE = (
@@ -52,11 +53,15 @@ def prediction_html(task: str, prediction: Json, given: Json | None = None) -> s
     return f'<div class="lt">{shown}</div>'
 
 
-def bars(values: Iterable[tuple[str, float]], *, most: int = _MOST_SHOWN) -> str:
-    """Names with a bar for each probability, at most so many, and how many more there are."""
+def bars(values: Iterable[tuple[str, float]], *, most: int = _MOST_SHOWN, colour: int | None = None) -> str:
+    """Names with a bar for each probability, at most so many, and how many more there are.
+
+    Args:
+        colour: a hue for all; None: each has that of its name, as a label.
+    """
     pairs = list(values)
     rows = "".join(
-        f'<span>{escape(name)}</span><span class="lt-bar" style="--h:{hue(name)}">'
+        f'<span>{escape(name)}</span><span class="lt-bar" style="--h:{hue(name) if colour is None else colour}">'
         f'<i style="width:{max(0.0, min(1.0, value)) * 100:.1f}%"></i></span>'
         f'<span class="lt-p">{share(value)}</span>'
         for name, value in pairs[:most]
@@ -125,7 +130,7 @@ def _answer(prediction: Json, given: Json) -> str:
         parts.extend([text_block(escape(context))] if context is not None else [])
     others = [(one["text"] or "(no answer)", one["probability"]) for one in prediction.get("n_best", [])]
     if len(others) > 1:
-        parts.append(bars(others, most=3))
+        parts.append(bars(others, most=3, colour=_PLAIN))
     return "".join(parts)
 
 
@@ -141,7 +146,7 @@ def _cloze(prediction: Json, given: Json) -> str:
         parts.append(text_block(marked_text(given["passage"], place)))
     candidates = prediction.get("candidates") or {}
     none = '<div class="lt-none">no candidate in the passage</div>'
-    return "".join(parts) + (bars(candidates.items()) if candidates else none)
+    return "".join(parts) + (bars(candidates.items(), colour=_PLAIN) if candidates else none)
 
 
 def _text(prediction: Json, given: Json) -> str:
@@ -160,7 +165,7 @@ def _choice(prediction: Json, given: Json) -> str:
     chosen = prediction["label"]
     names = [("→ " if number == chosen else "") + one["text"] for number, one in enumerate(prediction["choices"])]
     pairs = zip(names, (one["score"] for one in prediction["choices"]), strict=True)
-    return "".join(parts) + bars(pairs, most=len(names))
+    return "".join(parts) + bars(pairs, most=len(names), colour=_PLAIN)
 
 
 def _masked(prediction: Json, given: Json) -> str:

@@ -8,6 +8,7 @@ from luke_tasks.pages.charts import COLOURS, Series, line_chart
 from luke_tasks.report.run import Run
 
 _MOST_SCORES = 5  # in a chart
+_LOG_FROM = 30.0  # largest loss / smallest
 _SMOOTHED_FROM = 100  # steps; fewer can be looked at one by one
 _FIRST = ("f1", "precision", "recall", "accuracy", "exact_match", "em")  # scores that come first, after the main one
 
@@ -28,18 +29,20 @@ def _of_one(run: Run) -> Iterator[str]:
         loss.insert(0, Series("training, each step", _smoothed(run.step_curve("loss")), colour=COLOURS[-1]))
     shown = [one for one in loss if one.points]
     if shown:
-        yield line_chart("Loss", shown, x_label="epoch")
+        yield _loss("Loss", shown)
     names = _chosen(run)
     scores = [Series(name, run.curve(f"validation_{name}"), best=best if name == run.main_metric else None)
               for name in names]  # fmt: skip
     if scores:
-        yield line_chart("Validation scores", scores, x_label="epoch")
+        yield line_chart("Validation scores", scores, x_label="epoch", whole_x=True)
     labels = [key.removeprefix("validation_f1-") for key in run.last if key.startswith("validation_f1-")]
     if 1 < len(labels) <= len(COLOURS):
         series = [Series(name, run.curve(f"validation_f1-{name}")) for name in labels]
-        yield line_chart("Validation F1 of each label", series, x_label="epoch")
+        yield line_chart("Validation F1 of each label", series, x_label="epoch", whole_x=True)
     if run.steps:
-        yield line_chart("Learning rate", [Series("learning rate", run.step_curve("lr"))], x_label="epoch")
+        yield line_chart(
+            "Learning rate", [Series("learning rate", run.step_curve("lr"))], x_label="epoch", whole_x=True
+        )
 
 
 def _of_several(runs: Sequence[Run]) -> Iterator[str]:
@@ -47,17 +50,23 @@ def _of_several(runs: Sequence[Run]) -> Iterator[str]:
     pairs = list(zip(runs, colours, strict=True))
     for title, key in (("Training loss", "training_loss"), ("Validation loss", "validation_loss")):
         if any(run.curve(key) for run in runs):
-            yield line_chart(title, [Series(run.name, run.curve(key), colour=colour) for run, colour in pairs],
-                             x_label="epoch")  # fmt: skip
+            yield _loss(title, [Series(run.name, run.curve(key), colour=colour) for run, colour in pairs])
     for name in dict.fromkeys(name for run in runs for name in _chosen(run)[:3]):
         key = f"validation_{name}"
         series = [Series(run.name, run.curve(key), colour=colour,
                          best=run.last.get("best_epoch") if name == run.main_metric else None)
                   for run, colour in pairs]  # fmt: skip
-        yield line_chart(f"Validation {name}", series, x_label="epoch")
+        yield line_chart(f"Validation {name}", series, x_label="epoch", whole_x=True)
     if any(run.steps for run in runs):
         yield line_chart("Learning rate", [Series(run.name, run.step_curve("lr") if run.steps else (), colour=colour)
-                                           for run, colour in pairs], x_label="epoch")  # fmt: skip
+                                           for run, colour in pairs], x_label="epoch", whole_x=True)  # fmt: skip
+
+
+def _loss(title: str, series: Sequence[Series]) -> str:
+    """On a logarithmic axis where the values differ by much: their end is what one looks at."""
+    values = [value for one in series for _, value in one.points]
+    log = min(values, default=0) > 0 and max(values) > _LOG_FROM * min(values)
+    return line_chart(f"{title} (logarithmic)" if log else title, series, x_label="epoch", whole_x=True, log_y=log)
 
 
 def _chosen(run: Run) -> list[str]:

@@ -189,7 +189,7 @@ def _candidates(judged: Judged) -> Iterator[str]:
     marks += _answered(answer, judged, "")
     yield text_block(marked_text(case.given["passage"], marks, most=_MOST_CHARACTERS))
     if answer["candidates"]:
-        yield bars(answer["candidates"].items(), most=3)
+        yield bars(answer["candidates"].items(), most=3, colour=212)
 
 
 def _answered(answer: dict[str, Any], judged: Judged, note: str) -> list[Mark]:

@@ -28,6 +28,7 @@ _KIND_HELP = {
     "fillings": "Hidden words and names. Letters' case does not count.",
 }
 _UNITS = {"spans": "sentences", "words": "sentences", "answers": "questions", "candidates": "queries"}
+_ONE_LABEL_FORMS = ("words", "label", "choice")
 _LOOKS = {"gold": ("gold", 140), "wrong": ("predicted, wrong", 0), "right": ("predicted, right", 140)}
 
 
@@ -74,7 +75,7 @@ def _name(title: str) -> str:
 
 def _grid(figures: Iterator[str]) -> str:
     drawn = "".join(figures)
-    return f'<div class="grid">{drawn}</div>' if drawn else ""
+    return f'<div class="charts">{drawn}</div>' if drawn else ""
 
 
 # -- summary --------------------------------------------------------------------------------------------------------
@@ -86,7 +87,8 @@ def _summary(runs: Sequence[Run]) -> str:
     facts = [_facts(run) for run in runs]
     names = list(dict.fromkeys(name for fact in facts for name in fact))
     rows = [[name, *(fact.get(name, "") for fact in facts)] for name in names]
-    return _scores(runs) + table(["", *(run.name for run in runs)], rows)
+    of_runs = table(["", *(run.name for run in runs)], rows)
+    return f'<div class="pair"><div>{_scores(runs)}</div><div>{of_runs}</div></div>'
 
 
 def _tiles(run: Run) -> str:
@@ -162,7 +164,8 @@ def _labels(judged: dict[str, list[Judged]], form: str) -> str:
         if form in MATRIX_FORMS:
             note = "A span with a wrong boundary counts as missed and as spurious." if form == "spans" else ""
             matrix = f'<div><h3>Confusion matrix</h3>{confusion_matrix(of_run)}<p class="note">{note}</p></div>'
-        both = f'<div class="pair"><div><h3>Each label</h3>{label_table(of_run)}</div>{matrix}</div>'
+        accuracy = '<p class="note">F1 of all is the share that is right.</p>' if form in _ONE_LABEL_FORMS else ""
+        both = f'<div class="pair"><div><h3>Each label</h3>{label_table(of_run)}{accuracy}</div>{matrix}</div>'
         parts.append(both if len(judged) == 1 else f"<details><summary>{escape(name)}</summary>{both}</details>")
     return "".join(parts)
 
@@ -178,6 +181,10 @@ def _errors(runs: Sequence[Run], judged: dict[str, list[Judged]], form: str, mos
     )
     files = ", ".join(dict.fromkeys(run.answers.data for run in asked if run.answers is not None))
     intro = f"<p>{escape(files)}: {len(errors):,} of {cases:,} {unit} with an error.</p>"
+    if len(asked) > 1:
+        each = [f"{run.name} {sum(number in one.wrong for one in errors):,}" for number, run in enumerate(asked)]
+        both = sum(len(one.wrong) == len(asked) for one in errors)
+        intro += f"<p>{escape(', '.join(each))}; all of them in {both:,}.</p>"
     if not errors:
         return intro
     shown = chosen(errors, most)
@@ -213,7 +220,7 @@ def _filters(errors: Sequence[Compared], shown: Sequence[Compared], names: Seque
     if len(names) > 1:
         only = [(f"only {number}", f"only {name} errs") for number, name in enumerate(names)]
         any_of = [(f"any {number}", f"{name} errs") for number, name in enumerate(names)] if len(names) > 2 else []
-        controls.append(_select("who", "which run errs", [*only, *any_of, (f"all {len(names)}", "all err")]))
+        controls.append(_select("who", "run", [*only, *any_of, (f"all {len(names)}", "all err")]))
     search = '<input id="words" type="search" placeholder="search in the text" aria-label="search in the text">'
     return f'<div class="filters">{"".join(controls)}{search}<span id="count" class="note" role="status"></span></div>'
 

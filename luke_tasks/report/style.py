@@ -9,6 +9,8 @@ section { scroll-margin-top: 3.5em; }
 .tile b { display: block; font-size: 1.35rem; line-height: 1.3; font-variant-numeric: tabular-nums;
   overflow-wrap: anywhere; }
 .tile span { color: var(--soft); font-size: .88em; overflow-wrap: anywhere; }
+.charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(270px, 100%), 1fr)); gap: 12px 20px;
+  align-items: end; }
 .pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(420px, 100%), 1fr)); gap: 8px 32px; }
 .pair > div { min-width: 0; }
 .matrix td, .matrix th { border: 1px solid var(--paper); padding: 4px 8px; }
@@ -20,8 +22,7 @@ tr:last-child td.total { font-weight: 600; }
 .filters select, .filters input { font: inherit; color: inherit; background: var(--paper); max-width: 100%;
   border: 1px solid var(--line); border-radius: 6px; padding: 5px 8px; min-width: 0; }
 .filters input { flex: 1 1 12em; }
-.error { border: 1px solid var(--line); border-radius: 8px; padding: 8px 12px; margin: 8px 0;
-  content-visibility: auto; contain-intrinsic-size: auto 110px; }
+.error { border: 1px solid var(--line); border-radius: 8px; padding: 8px 12px; margin: 8px 0; }
 .error[hidden] { display: none; }
 .error header { display: flex; flex-wrap: wrap; gap: 4px 8px; align-items: baseline; }
 .error small { color: var(--soft); overflow-wrap: anywhere; margin-left: auto; }
@@ -37,7 +38,7 @@ tr:last-child td.total { font-weight: 600; }
 .key mark { padding: 2px 4px; }
 details > summary { font-weight: 600; }
 pre { font-size: .85em; max-height: 32em; overflow: auto; }
-@media print { nav, .filters { display: none; } .error { content-visibility: visible; } pre { max-height: none; } }
+@media print { nav, .filters { display: none; } pre { max-height: none; } }
 """
 
 SCRIPT = """
@@ -55,7 +56,11 @@ function isOf(card, value) {
   return runs.includes(number) && (what === "any" || runs.length === 1);
 }
 function text(card) {
-  if (!texts.has(card)) texts.set(card, card.textContent.toLowerCase());
+  if (!texts.has(card)) {
+    const bare = card.cloneNode(true);  // labels stand in the midst of the text
+    for (const chip of bare.querySelectorAll(".lt-l")) chip.remove();
+    texts.set(card, (bare.textContent + "\\n" + card.textContent).toLowerCase());
+  }
   return texts.get(card);
 }
 function filter() {

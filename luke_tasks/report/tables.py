@@ -109,6 +109,7 @@ def _cell(count: int, total: int, gold: str, predicted: str) -> str:
         return "<td></td>"
     share = count / total if total else 0.0
     colour = 140 if gold == predicted else 0
-    style = f' style="background:hsl({colour} 70% 45% / {0.08 + 0.6 * share:.2f})"' if count else ""
+    shade = 0.14 if gold == _NONE else 0.08 + 0.6 * share  # of what is nowhere in the gold, shares mean little
+    style = f' style="background:hsl({colour} 70% 45% / {shade:.2f})"' if count else ""
     title = f"gold {gold}, predicted {predicted}: {count:,} ({share:.0%} of the row)"
     return f'<td class="n"{style} title="{escape(title)}">{f"{count:,}" if count else "·"}</td>'
