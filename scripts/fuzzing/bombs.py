@@ -13,7 +13,6 @@ import json
 import random
 import struct
 import tarfile
-from collections.abc import Callable
 from typing import Any
 
 NUMBERS = [2**31 - 1, 2**31, 2**53, 10**9, 10**12, 10**18, 10**30, -(10**12), 1e300, 0.5e9]
@@ -45,31 +44,41 @@ def _numbers(value: Any) -> list[tuple[Any, Any]]:
 def nested(rng: random.Random, data: bytes = b"") -> bytes:
     """JSON that is nothing but depth, or has depth under one of its keys."""
     depth, kind = rng.choice(DEPTHS), rng.randrange(3)
-    deep = (b"[" * depth + b"]" * depth, b'{"a":' * depth + b"1" + b"}" * depth, b'[{"a":' * depth + b"1" + b"}]" * depth)
+    deep = (
+        b"[" * depth + b"]" * depth,
+        b'{"a":' * depth + b"1" + b"}" * depth,
+        b'[{"a":' * depth + b"1" + b"}]" * depth,
+    )
     if data.lstrip()[:1] != b"{" or rng.random() < 0.3:
         return deep[kind]
     return b'{"x": ' + deep[kind] + b", " + data.lstrip()[1:]
 
 
-JSONNET: list[Callable[[random.Random], str]] = [
-    lambda rng: f"std.repeat('x', {rng.choice(NUMBERS[:6])})",
-    lambda rng: f"std.makeArray({rng.choice(NUMBERS[:6])}, function(i) i)",
-    lambda rng: f"std.range(1, {rng.choice(NUMBERS[:6])})",
-    lambda rng: "local d(s, n) = if n == 0 then s else d(s + s, n - 1); d('xxxxxxxx', %d)" % rng.choice((20, 30, 60)),
-    lambda rng: "local l(n) = if n == 0 then [] else [l(n - 1), l(n - 1)]; l(%d)" % rng.choice((18, 24, 40)),
-    lambda rng: "local l(n) = if n == 0 then 1 else {a: l(n - 1)}; l(%d)" % rng.choice((400, 2000, 10**6)),
-    lambda rng: "local a = [%s]; [[x, y, z] for x in a for y in a for z in a]" % ", ".join(["1"] * rng.choice((100, 400))),
-    lambda rng: "(" * (depth := rng.choice(DEPTHS)) + "1" + ")" * depth,
-    lambda rng: "1" + "+1" * rng.choice(DEPTHS),
-    lambda rng: f"std.pow(10, {rng.choice((300, 400))})",
-    lambda rng: "local f(x) = f(x) tailstrict; f(1)",
-    lambda rng: f"std.format('%0{rng.choice((10**6, 10**9))}d', 1)",
-    lambda rng: f"std.join('x' , std.makeArray({rng.choice((10**6, 10**8))}, function(i) 'xxxxxxxxxx'))",
-    lambda rng: "std.parseJson(std.repeat('[', %d))" % rng.choice(DEPTHS),
-    lambda rng: "std.manifestJson(std.makeArray(3000, function(i) std.range(0, 3000)))",
-    lambda rng: "{[std.toString(i)]: i for i in std.range(0, %d)}" % rng.choice((10**5, 10**7)),
-]  # fmt: skip
-"""Programs of a line, whose values are huge or never come."""
+_JSONNET: list[tuple[str, list[int]]] = [  # a program, and what may stand for N in it
+    ("std.repeat('x', N)", NUMBERS[:6]),
+    ("std.makeArray(N, function(i) i)", NUMBERS[:6]),
+    ("std.range(1, N)", NUMBERS[:6]),
+    ("local d(s, n) = if n == 0 then s else d(s + s, n - 1); d('xxxxxxxx', N)", [20, 30, 60]),
+    ("local l(n) = if n == 0 then [] else [l(n - 1), l(n - 1)]; l(N)", [18, 24, 40]),
+    ("local l(n) = if n == 0 then 1 else {a: l(n - 1)}; l(N)", [400, 2000, 10**6]),
+    ("local a = std.range(1, N); [[x, y, z] for x in a for y in a for z in a]", [100, 400]),
+    ("std.pow(10, N)", [300, 400]),
+    ("local f(x) = f(x) tailstrict; f(N)", [1]),
+    ("std.format('%0Nd', 1)", [10**6, 10**9]),
+    ("std.join('x' , std.makeArray(N, function(i) 'xxxxxxxxxx'))", [10**6, 10**8]),
+    ("std.parseJson(std.repeat('[', N))", DEPTHS),
+    ("std.manifestJson(std.makeArray(N, function(i) std.range(0, 3000)))", [100, 3000]),
+    ("{[std.toString(i)]: i for i in std.range(0, N)}", [10**5, 10**7]),
+]
+
+
+def program(rng: random.Random) -> str:
+    """Jsonnet of a line, whose value is huge or never comes."""
+    if rng.random() < 0.2:
+        depth = rng.choice(DEPTHS)
+        return rng.choice(("(" * depth + "1" + ")" * depth, "1" + "+1" * depth, "[" * depth + "]" * depth))
+    text, numbers = rng.choice(_JSONNET)
+    return text.replace("N", str(rng.choice(numbers)))
 
 
 def tokenizer(rng: random.Random, data: bytes) -> bytes:
@@ -90,16 +99,20 @@ def tokenizer(rng: random.Random, data: bytes) -> bytes:
         value["pre_tokenizer"] = {"type": "Split", "pattern": slow["pattern"], "behavior": "Isolated", "invert": False}
     elif kind == 4:
         inner: Any = grow
-        for _ in range(rng.choice((50, 500))):
+        for _ in range(rng.choice((50, 200, 400))):
             inner = {"type": "Sequence", "normalizers": [inner]}
         value["normalizer"] = inner
     elif kind == 5:
         value["added_tokens"] = [{**token, "id": rng.choice(NUMBERS)} for token in value.get("added_tokens") or []]
     elif kind == 6:
-        value["truncation"] = {"direction": "Right", "max_length": rng.choice((0, 1, 10**12)), "strategy": "LongestFirst",
-                               "stride": rng.choice((0, 1, 10**12))}  # fmt: skip
-        value["padding"] = {"strategy": {"Fixed": rng.choice((10**6, 10**9, 10**12))}, "direction": "Right",
-                            "pad_to_multiple_of": None, "pad_id": 0, "pad_type_id": 0, "pad_token": "x"}  # fmt: skip
+        value["truncation"] = {
+            "direction": "Right", "max_length": rng.choice((0, 1, 10**12)), "strategy": "LongestFirst",
+            "stride": rng.choice((0, 1, 10**12)),
+        }  # fmt: skip
+        value["padding"] = {
+            "strategy": {"Fixed": rng.choice((10**6, 10**9, 10**12))}, "direction": "Right", "pad_to_multiple_of": None,
+            "pad_id": 0, "pad_type_id": 0, "pad_token": "x",
+        }  # fmt: skip
     else:
         value["post_processor"] = {
             "type": "TemplateProcessing", "pair": [],
@@ -123,7 +136,9 @@ def safetensors(rng: random.Random, data: bytes) -> bytes:
         start, end = header[rng.choice(names)]["data_offsets"]
         header[rng.choice(names)]["data_offsets"] = rng.choice(([start, 2**60], [end, start], [0, end], [2**63, 2**64]))
     elif kind == 3:  # many tensors of nothing
-        header.update({f"x{number}": {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]} for number in range(50_000)})
+        header.update(
+            {f"x{number}": {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]} for number in range(50_000)}
+        )
     elif kind == 4:
         header["__metadata__"] = {"a" * 10: "x" * 10**6}
     else:  # no bytes, and a shape that says so, in one dimension only

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from fuzzing import archives, checkpoints, configs, readers
+from fuzzing import archives, bomb_targets, checkpoints, configs, readers
 from fuzzing.runner import Case
 from fuzzing.samples import READERS
 
@@ -37,4 +37,9 @@ TARGETS: dict[str, Target] = {
     "pretrained-tokenizer": Target(checkpoints.tokenizers, 0.8),
     "entity-vocabulary": Target(checkpoints.entity_vocabularies, 3),
     "sentencepiece": Target(checkpoints.sentencepiece, 3),
+    "bombs-config": Target(bomb_targets.configs, 0.3),
+    "bombs-encoder": Target(bomb_targets.encoders, 0.6),
+    "bombs-parts": Target(bomb_targets.parts, 0.4),
+    "bombs-archive": Target(bomb_targets.archives, 0.2),
+    "bombs-reader": Target(bomb_targets.readers, 0.2),
 }
