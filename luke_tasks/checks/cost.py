@@ -19,7 +19,8 @@ about 0.5 GB.
 
 **Time** of an epoch: the arithmetic of all batches, padding included (`encoder/flops.py`), three times for training and
 once for validation, over 0.7 of the rate at which this machine multiplies matrices of the model's own shape, measured
-for a fraction of a second. Training steps were seen at 0.6 to 0.8 of it (`docs/benchmarks.md`).
+for a fraction of a second. Training steps were seen at 0.6 to 0.8 of it (`docs/benchmarks.md`). Windows with
+`context: "shared"` are counted as if all attended to all, and take less.
 """
 
 from __future__ import annotations
