@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from functools import partial
 
@@ -13,7 +14,7 @@ from luke_tasks.readers.tagging import marks_entities
 
 _SEPARATORS = {"\t": "tabs", " ": "spaces", ",": "commas", ";": "semicolons"}
 _MOST_CLASSES = 100
-_SENTENCE_NAMES = ("sentence", "sent")
+_SENTENCE_NAME = re.compile(r"sent(ence)?([ _#-].*)?", re.IGNORECASE)  # not "sentiment", nor "sentence1"
 Sentences = list[list[list[str]]]  # sentence, word, cells
 
 
@@ -54,8 +55,8 @@ def column_fits(file: DataFile) -> Iterator[Fit]:
 def word_table_fits(file: DataFile, header: Sequence[str]) -> Iterator[Fit]:
     """Fits of a table with a row for each word, as `Sentence #,Word,POS,Tag`."""
     rows = [row for row in file.rows[1:] if len(row) == len(header)]
-    sentence = next((i for i, name in enumerate(header) if name.lower().startswith(_SENTENCE_NAMES)), None)
-    if sentence is None or not rows:
+    sentence = next((i for i, name in enumerate(header) if _SENTENCE_NAME.fullmatch(name)), None)
+    if sentence is None or not rows or sentence + 2 >= len(header):
         return
     if sum(" " in cell.strip() for row in rows for cell in row[sentence + 1 :]) > len(rows) / 50:  # texts, not words
         return
@@ -91,7 +92,11 @@ def _entity_fit(
         scheme = scheme_of([[row[tag] for row in sentence if len(row) > tag] for sentence in sentences])
     types = names(style.types.elements())
     if scheme is None:
-        look = f"tags follow no scheme all through: {types}" if style.is_standard else f"tags are {style.form}: {types}"
+        look = (
+            f"tags follow no scheme all through: {types}"
+            if style.is_standard
+            else f"tags such as {style.example}: {types}"
+        )
     else:
         look = f"tags look like {scheme.upper()}: {types}"
     conversion = None

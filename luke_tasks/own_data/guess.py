@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 
 from luke_tasks.errors import listed
@@ -12,12 +13,17 @@ from luke_tasks.own_data.kinds import DataFile
 from luke_tasks.own_data.record_fits import record_fits
 from luke_tasks.own_data.table_fits import LABEL_SIGN, Columns, fasttext_fit, table_fits
 
+logger = logging.getLogger(__name__)
+
 
 def fits_of(file: DataFile, columns: Columns) -> list[Fit]:
     """The tasks a file suits, the likeliest first; none twice."""
     fits: dict[str, Fit] = {}
-    for fit in _fits(file, columns):
-        fits.setdefault(fit.task, fit)
+    try:
+        for fit in _fits(file, columns):
+            fits.setdefault(fit.task, fit)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:  # a record unlike the others
+        logger.debug("%s: the guess ended early: %r", file.path, error)
     return list(fits.values())
 
 

@@ -175,7 +175,7 @@ def cells_of(line: str, delimiter: str) -> list[str]:
 def _has_tags(rows: list[list[str]]) -> bool:
     """Whether the last cells of lines, or the first, are each one of few, `O` among them."""
     columns = [Counter(row[place] for row in rows if row) for place in (-1, 0)]
-    return any("O" in cells and len(cells) < max(10, len(rows) / 4) for cells in columns)
+    return any(("O" in cells or "o" in cells) and len(cells) < max(10, len(rows) / 4) for cells in columns)
 
 
 def _table(path: Path, encoding: str, text: str) -> DataFile | None:

@@ -96,7 +96,7 @@ class Preparation:
         target = self._target(file.path, fit.conversion.ending)
         try:
             content = fit.conversion.text()
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise LukeTasksError(f"{file.path}: cannot be converted: a record is not like the others "
                                  f"({type(error).__name__}: {error})") from None  # fmt: skip
         self._write(target, content, "utf-8")

@@ -2,6 +2,8 @@
 
 {"text": "Ada left Acme.", "entities": [[0, 3, "PER"], [9, 13, "ORG"]]}          spaCy, doccano ("label")
 {"text": "Ada left Acme.", "spans": [{"start": 0, "end": 3, "label": "PER"}]}     Prodigy
+    {"data": {"text": "..."}, "annotations": [{"result": [{"value": {"start": 0, "end": 3, "labels": ["PER"]}}]}]}
+                                                                                      Label Studio
 {"tokens": ["Ada", "left"], "ner_tags": ["B-PER", "O"]}                           datasets
 """
 
@@ -35,6 +37,7 @@ class LabelledText:
 
 def labelled_text(record: Record) -> LabelledText | None:
     """The text and the spans of a record; None where it has none of the forms above."""
+    record = _of_label_studio(record)
     text = record.get("text")
     for key in _SPAN_KEYS:
         value = record.get(key)
@@ -110,6 +113,16 @@ def _sentences(text: LabelledText, where: str) -> list[list[tuple[str, str]]]:
             sentences.append([])
         sentences[-1].append((text.text[start:end], tag))
     return sentences
+
+
+def _of_label_studio(record: Record) -> Record:
+    """The first annotation of a Label Studio task, in the form of the others; any other record as it is."""
+    data, annotations = record.get("data"), record.get("annotations")
+    if not isinstance(data, dict) or not isinstance(annotations, list) or not annotations:
+        return record
+    results = annotations[0].get("result", []) if isinstance(annotations[0], dict) else []
+    values = [result["value"] for result in results if isinstance(result, dict) and "value" in result]
+    return {"text": data.get("text"), "spans": values}
 
 
 def _span(item: Any) -> tuple[int, int, str] | None:

@@ -27,8 +27,8 @@ def split(file: DataFile, share: float, *, has_header: bool = True) -> tuple[str
     """
     units, join, name = _units(file, has_header)
     if len(units) < 2:
-        raise DataError(f"{file.path}: holds {len(units)} of its {name} and cannot be divided; give a file with "
-                        "--validation")  # fmt: skip
+        raise DataError(f"{file.path}: cannot be divided, as the number of its {name} is {len(units)}; give a file "
+                        "with --validation")  # fmt: skip
     number = min(len(units) - 1, max(1, round(len(units) * share)))
     chosen = {*random.Random(_SEED).sample(range(len(units)), number)}
     parts = ([unit for i, unit in enumerate(units) if (i in chosen) is held_out] for held_out in (False, True))

@@ -135,7 +135,11 @@ def _has_header(rows: Sequence[Sequence[str]], chosen: Columns) -> bool:
     wanted = [name for name in (chosen.text, chosen.text_pair, chosen.label) if name is not None]
     if wanted:  # "column2" is how columns without a name are called here
         return not all(re.fullmatch(r"column\d+", name) for name in wanted) or wanted[0] in first
-    if len({*first}) < len(first) or any(not cell or len(cell) > 40 for cell in first):
+    if len({*first}) < len(first) or any(len(cell) > 40 for cell in first):
+        return False
+    if not first[0] and all(first[1:]):  # the index that pandas writes
+        return True
+    if not all(first):
         return False
     known = {*_TEXT_NAMES, *_PAIR_NAMES, *_LABEL_NAMES, "id", "idx", "index", "sent1"}
     if any(cell.lower() in known for cell in first):

@@ -32,6 +32,7 @@ class TagStyle:
             raise ValueError("no tag means that a word is no entity")
         self.outside = max(outside, key=lambda name: counts[name])
         tags = [name for name in counts if name not in outside]
+        self.example = max(tags, key=lambda name: counts[name], default="")
         share = counts[self.outside] / counts.total()
         before, after = (all(form.fullmatch(tag) for tag in tags) for form in (_BEFORE, _AFTER))
         if not tags:

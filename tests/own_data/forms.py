@@ -73,6 +73,22 @@ FORMS = {
     "prodigy.jsonl": _lines(
         [{"text": text, "spans": [dict(zip(_KEYS, span, strict=True)) for span in found]} for text, found in _SPANS]
     ),
+    "label_studio.json": json.dumps(
+        [
+            {
+                "data": {"text": text},
+                "annotations": [
+                    {
+                        "result": [
+                            {"value": {"start": start, "end": end, "labels": [label]}} for start, end, label in found
+                        ]
+                    }
+                ],
+            }
+            for text, found in _SPANS
+        ]
+    ),
+    "lower_case.txt": columns(lambda word, tag: f"{word} {tag[0].lower()}{tag[1:]}"),
     "words.jsonl": _lines(
         [{"tokens": [word for word, _ in one], "ner_tags": [tag for _, tag in one]} for one in SENTENCES]
     ),

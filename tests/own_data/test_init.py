@@ -185,6 +185,8 @@ REVIEWS = [("It broke on the first day.", "bad"), ("It lasts, and looks nice.", 
          {"format": "tsv"}),
         ("own.tsv", "".join(f"{text}\t{label}\n" for text, label in REVIEWS), "utf-8",
          {"columns": ["column1", "column2"], "text": "column1", "label": "column2"}),
+        ("own.csv", ",review,sentiment\n" + "".join(f'1,"{text}",{label}\n' for text, label in REVIEWS),
+         "utf-8", {"text": "review", "label": "sentiment"}),
         ("own.csv", "text;label\n" + "".join(f"{text} schön;{label}\n" for text, label in REVIEWS), "ISO-8859-1", {}),
         ("own.csv", "text,label\n" + "".join(f'"{text} schön",{label}\n' for text, label in REVIEWS), "utf-16",
          {"encoding": "utf-16"}),
@@ -308,6 +310,7 @@ def test_input_that_ends(answers: list[str], capsys: pytest.CaptureFixture[str])
         (["--train", "few.txt", "--task", "ner"], "ner reads this format:\n"),
         (["--train", "train.txt", "--task", "record"], "It looks like data for --task ner"),
         (["--train", "numbers.jsonl", "--task", "ner"], '"ner_tags" holds numbers'),
+        (["--train", "odd.jsonl"], "odd.jsonl: cannot tell which task this is for"),
         (["--train", "train.txt", "--yes", "--split", "1.5"], "--split: expected a share between 0 and 1"),
         (["--train", "train.txt", "--split", "0.1", "--validation", "x"], "give one of them"),
         (["--train", "train.txt", "--yes", "--model", "./absent"], "no such folder"),
@@ -323,6 +326,8 @@ def test_refused(capsys: pytest.CaptureFixture[str], folder: Path, arguments: li
     Path("bad.json").write_text('{"a": [1,\n', encoding="utf-8")
     Path("numbers.jsonl").write_text('{"tokens": ["a", "b"], "ner_tags": [0, 1]}\n', encoding="utf-8")
     Path("table.csv").write_text("text,label\nA day.,x\n", encoding="utf-8")
+    odd = {"left_context_token": [], "mention_span": "x", "right_context_token": [], "y_str": 1}
+    Path("odd.jsonl").write_text(json.dumps(odd), encoding="utf-8")
     Path("packed.gz").write_bytes(b"\x1f\x8b\x08")
     Path("binary.dat").write_bytes(bytes(range(256)))
     before = sorted(folder.iterdir())
