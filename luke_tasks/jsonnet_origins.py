@@ -231,10 +231,10 @@ def _literals(file: str, text: str) -> Iterator[_Literal]:
                 continue
             value = _WORDS[word]
         elif token.lastgroup == "number":
-            value = json.loads(word) if not re.match(r"0\d", word) else None
+            value = float(word)
             if before == "-" and words[number - 2] in _BEFORE_NEGATIVE:
-                value, start = -value if value is not None else None, tokens[number - 5].start()
-            if value is None:
+                value, start = -value, tokens[number - 5].start()
+            if math.isinf(value):
                 continue
         elif value is None:
             continue
