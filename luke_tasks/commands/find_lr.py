@@ -6,7 +6,6 @@ import argparse
 import csv
 import logging
 import math
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +16,10 @@ from luke_tasks.errors import LukeTasksError
 from luke_tasks.files import replacing, write_json
 
 if TYPE_CHECKING:
-    from luke_tasks.training.lr_search import Point, Range, Suggestion
+    from luke_tasks.training.lr_search import Range, Search, Suggestion
 
 logger = logging.getLogger(__name__)
+_X_LABEL = "learning rate (grey: loss of each step, blue: smoothed)"
 _NAMES = ("lr-losses.json", "lr-losses.csv", "lr-losses.svg")
 
 
@@ -64,17 +64,16 @@ def run(args: argparse.Namespace) -> int:
     distributed = config.parts.distributed
     num_processes = len(distributed.cuda_devices or [0]) * distributed.num_nodes if distributed is not None else 1
     with ProgressLine("find-lr", rates.num_steps, plain=args.file_friendly_logging) as advance:
-        points, stopped = losses_over(
+        search = losses_over(
             rates, built.trainer, built.model, built.data, seed=config.parts.random_seed, device=built.device,
             num_processes=num_processes, stopping_factor=args.stopping_factor, advance=advance,
         )  # fmt: skip
-    if stopped is not None:
-        logger.info("stopped after %d of %d steps: %s", len(points), rates.num_steps, stopped)
-    found = suggest(points)
+    if search.stopped is not None:
+        logger.info("stopped after %d of %d steps: %s", len(search.points), rates.num_steps, search.stopped)
+    found = suggest(search.points)
     directory.mkdir(parents=True, exist_ok=True)
-    own_lr: float = built.trainer.optimizer.create(built.model).defaults["lr"]
-    _write(directory, rates, points, found, stopped, own_lr)
-    _print(points, found, own_lr)
+    _write(directory, rates, search, found)
+    _print(search, found)
     logger.info("written: %s", ", ".join(str(directory / name) for name in _NAMES))
     return 0
 
@@ -101,39 +100,38 @@ def _check_directory(directory: Path, *, force: bool) -> None:
         raise LukeTasksError(f"{directory}: holds {', '.join(there)} already; -f replaces them, or choose another -s")
 
 
-def _write(
-    directory: Path, rates: Range, points: Sequence[Point], found: Suggestion, stopped: str | None, own_lr: float
-) -> None:
+def _write(directory: Path, rates: Range, search: Search, found: Suggestion) -> None:
     from luke_tasks.pages.charts import Series, chart_svg
 
     rows = [{"lr": point.lr, "loss": point.loss, "smoothed": smoothed}
-            for point, smoothed in zip(points, found.smoothed, strict=True)]  # fmt: skip
+            for point, smoothed in zip(search.points, found.smoothed, strict=True)]  # fmt: skip
     result: dict[str, Any] = {
-        "suggested_lr": found.lr, "falls_from": found.falls_from, "lowest": found.lowest, "config_lr": own_lr,
+        "suggested_lr": found.lr, "falls_from": found.falls_from, "lowest": found.lowest, "config_lr": search.config_lr,
         "start_lr": rates.start, "end_lr": rates.end, "num_batches": rates.num_steps, "linear": rates.linear,
-        "stopped": stopped, "points": rows,
+        "stopped": search.stopped, "points": rows,
     }  # fmt: skip
     write_json(directory / _NAMES[0], result)
     with replacing(directory / _NAMES[1]) as partial, partial.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, ["lr", "loss", "smoothed"])
         writer.writeheader()
         writer.writerows(rows)
-    series = [Series("loss", [(point.lr, point.loss) for point in points], colour="#8a8f98"),
-              Series("smoothed", [(row["lr"], row["smoothed"]) for row in rows])]  # fmt: skip
+    series = [Series("loss", [(row["lr"], row["loss"]) for row in rows], colour="#8a8f98"),
+              Series("smoothed", [(row["lr"], row["smoothed"]) for row in rows], colour="#4c86c6")]  # fmt: skip
     verticals = [(found.lr, f"suggested {found.lr:.2g}")] if found.lr is not None else []
-    svg = chart_svg(series, title="loss over learning rate", x_label="learning rate", y_label="loss", log_x=True,
+    svg = chart_svg(series, title="loss over learning rate", x_label=_X_LABEL, y_label="loss", log_x=True,
                     verticals=verticals)  # fmt: skip
+    svg = svg.replace(">", '><rect width="100%" height="100%" fill="white"/>', 1)  # text is black in a file by itself
     with replacing(directory / _NAMES[2]) as partial:
         partial.write_text(svg + "\n", encoding="utf-8")
 
 
-def _print(points: Sequence[Point], found: Suggestion, own_lr: float) -> None:
+def _print(search: Search, found: Suggestion) -> None:
     if found.lr is None:
         print("suggested learning rate: none")
-        print(f"  the loss fell nowhere from {points[0].lr:.2g} to {points[-1].lr:.2g}; try more --num-batches, or")
-        print("  another range")
+        first, last = search.points[0].lr, search.points[-1].lr
+        print(f"  the loss fell nowhere from {first:.2g} to {last:.2g}; try more --num-batches, or another range")
         return
-    print(f"suggested learning rate: {found.lr:.2g} (the config has {own_lr:.2g})")
+    print(f"suggested learning rate: {found.lr:.2g} (the config has {search.config_lr:.2g})")
     print(f"  the loss began to fall at {found.falls_from:.2g}, fell fastest at {found.lr:.2g} and was lowest at "
           f"{found.lowest:.2g};")  # fmt: skip
     print(f"  measured by straight lines through {found.width} neighbouring points. A suggestion: a schedule with "

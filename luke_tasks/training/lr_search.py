@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -52,6 +53,14 @@ class Point:
     loss: float
 
 
+class Search(NamedTuple):
+    """What was gone through."""
+
+    points: list[Point]
+    stopped: str | None  # why it stopped before the end; None: it did not
+    config_lr: float  # the optimizer's own
+
+
 @dataclass(frozen=True)
 class Suggestion:
     """What the losses say.
@@ -74,7 +83,7 @@ def losses_over(
     rates: Range, trainer: Trainer, model: Model, data: TrainingData, *, seed: int, device: torch.device,
     num_processes: int = 1, stopping_factor: float | None = None,
     advance: Callable[[int, float], None] = lambda words, loss: None,
-) -> tuple[list[Point], str | None]:  # fmt: skip
+) -> Search:  # fmt: skip
     """Train with a growing learning rate.
 
     It is the optimizer's own; those of parameter groups keep their ratio to it. A step takes as many batches as one of
@@ -84,8 +93,6 @@ def losses_over(
         num_processes: of the training, whose batches for a step are gathered here by one process.
         stopping_factor: stop when the loss is above so many times the lowest so far; None: go through all.
         advance: called after each step with its words and loss.
-    Returns:
-        The points, and why it stopped before the end (None: it did not).
     Raises:
         TrainingError: memory is not enough, or the first loss is no number.
     """
@@ -94,7 +101,8 @@ def losses_over(
     trainer.learning_rate_scheduler = trainer.moving_average = None
     learner = Learner(trainer, model, device, total_steps=rates.num_steps)
     model.train()
-    ratios = _ratios(learner.optimizer)
+    own_lr: float = learner.optimizer.defaults["lr"]
+    ratios = [options["lr"] / own_lr for options in learner.optimizer.param_groups]
     groups = _groups(data, seed, trainer.num_gradient_accumulation_steps * num_processes)
     points: list[Point] = []
     for lr, group in zip(rates.values(), groups, strict=False):
@@ -106,19 +114,15 @@ def losses_over(
         loss = step.loss_sum / len(group)
         if step.fault is not None:
             if not points:
-                raise TrainingError(
-                    f"learning rate {lr:g}, the first: {step.fault}; check the data, or lower --start-lr"
-                )
-            return points, f"at {lr:.2g}, {step.fault}"
+                raise TrainingError(f"learning rate {lr:g}, the first: {step.fault}; check the data, or begin lower")
+            return Search(points, f"at {lr:.2g}, {step.fault}", own_lr)
         points.append(Point(lr, loss))
         advance(sum(count_words(data.features, rows) for rows in group), loss)
         lowest = min(point.loss for point in points)
         if stopping_factor is not None and loss > stopping_factor * lowest:
-            return (
-                points,
-                f"at {lr:.2g}, the loss {loss:.4g} is above {stopping_factor:g} times the lowest, {lowest:.4g}",
-            )
-    return points, None
+            why = f"at {lr:.2g}, the loss, {loss:.4g}, is above {stopping_factor:g} times the lowest, {lowest:.4g}"
+            return Search(points, why, own_lr)
+    return Search(points, None, own_lr)
 
 
 def suggest(points: Sequence[Point]) -> Suggestion:
@@ -146,12 +150,6 @@ def suggest(points: Sequence[Point]) -> Suggestion:
     # It begins to fall where the slope, going back from the steepest place, was last less than a tenth of it.
     flat = [index for index in range(steepest) if slopes[index] > slopes[steepest] / 10]
     return Suggestion(heights, points[steepest].lr, points[flat[-1] if flat else 0].lr, points[lowest].lr, width)
-
-
-def _ratios(optimizer: torch.optim.Optimizer) -> list[float]:
-    """Each parameter group's learning rate as a multiple of the optimizer's own."""
-    own = optimizer.defaults["lr"]
-    return [options["lr"] / own for options in optimizer.param_groups]
 
 
 def _groups(data: TrainingData, seed: int, step_size: int) -> Iterator[list[list[int]]]:
