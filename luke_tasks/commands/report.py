@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
         raise LukeTasksError(f"--errors: expected 0 or more, found {args.errors}")
     if args.data is not None and args.no_predictions:
         raise LukeTasksError("--data and --no-predictions: give one of them")
-    directories = list(dict.fromkeys(Path(name) for name in args.directories))
+    directories = list({Path(name).resolve(): Path(name) for name in args.directories}.values())  # each once
     output = Path(args.output or (directories[0] / "report.html" if len(directories) == 1 else "report.html"))
     from luke_tasks.report.run import names_of, read_run
 

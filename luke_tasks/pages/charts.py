@@ -95,8 +95,8 @@ def chart_svg(
 
 def number(value: float) -> str:
     """A number as axes and titles show it: four digits, no more zeros than needed."""
-    if value == 0:
-        return "0"
+    if value == 0 or not math.isfinite(value):
+        return f"{value:.0f}"
     if abs(value) >= 100_000 or abs(value) < 0.001:
         mantissa, _, exponent = f"{value:.3e}".partition("e")
         return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 from luke_tasks.pages.charts import COLOURS, Series, line_chart
@@ -64,8 +65,8 @@ def _of_several(runs: Sequence[Run]) -> Iterator[str]:
 
 def _loss(title: str, series: Sequence[Series]) -> str:
     """On a logarithmic axis where the values differ by much: their end is what one looks at."""
-    values = [value for one in series for _, value in one.points]
-    log = min(values, default=0) > 0 and max(values) > _LOG_FROM * min(values)
+    values = [value for one in series for _, value in one.points if math.isfinite(value)]
+    log = min(values, default=0.0) > 0 and max(values) > _LOG_FROM * min(values)
     return line_chart(f"{title} (logarithmic)" if log else title, series, x_label="epoch", whole_x=True, log_y=log)
 
 

@@ -29,7 +29,7 @@ class Run:
         metrics: `metrics.json`; {} until the run is over.
         steps: events `step` of its log; none without one.
         start, end: the last events of that kind; {} where there is none.
-        seconds_words: mean words a second of its training, where the log tells.
+        words_per_second: mean words a second of its training, where the log tells.
         answers: on the validation data, where they were asked for.
     """
 

@@ -25,14 +25,17 @@ class LabelScores:
 
     @property
     def precision(self) -> float:
+        """The share of the predictions that is right."""
         return self.right / self.predicted if self.predicted else 0.0
 
     @property
     def recall(self) -> float:
+        """The share of the gold that is found."""
         return self.right / self.support if self.support else 0.0
 
     @property
     def f1(self) -> float:
+        """The harmonic mean of both."""
         total = self.predicted + self.support
         return 2 * self.right / total if total else 0.0
 

@@ -34,7 +34,16 @@ def test_log_ticks() -> None:
 
 @pytest.mark.parametrize(
     ("value", "shown"),
-    [(0, "0"), (0.00002, "2e-5"), (0.25, "0.25"), (12345, "12,345"), (1.5e9, "1.5e9"), (-0.5, "-0.5")],
+    [
+        (0, "0"),
+        (0.00002, "2e-5"),
+        (0.25, "0.25"),
+        (12345, "12,345"),
+        (1.5e9, "1.5e9"),
+        (-0.5, "-0.5"),
+        (math.inf, "inf"),
+        (math.nan, "nan"),
+    ],
 )
 def test_number(value: float, shown: str) -> None:
     assert number(value) == shown
