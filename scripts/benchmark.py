@@ -45,6 +45,7 @@ SUITES = {  # name → module and function
     "qa": "evaluating:qa",
     "predict": "predicting:predict",
     "start": "predicting:start",
+    "serve": "serving:serve",
 }
 CHILDREN = {
     "memory": "training:child",
@@ -124,11 +125,12 @@ def _parser() -> argparse.ArgumentParser:
     add("--max-tokens", type=int, default=2048, metavar="N", help="typing, relation: word pieces and entities ours "
         "runs at once, padding included, where --batch-size is not given (default 2048)")  # fmt: skip
     add("--documents", type=int, metavar="N", help="ner (default 4), read (default 185): documents of the NER file")
-    add("--examples", type=int, metavar="N", help="typing, relation, qa, predict: examples of the file")
+    add("--examples", type=int, metavar="N", help="typing, relation, qa, predict, serve: examples of the "
+        "file")  # fmt: skip
     add("--data", type=Path, metavar="FILE", help="read, ner, typing, relation, qa: a file instead of the sample; it "
         "may serve one of these suites only")  # fmt: skip
-    add("--archive", type=Path, metavar="ARCHIVE", help="predict: the archive for the cold start, instead of a random "
-        "model of the quickstart's size")  # fmt: skip
+    add("--archive", type=Path, metavar="ARCHIVE", help="predict: the archive for the cold start; serve: the model "
+        "(NER); instead of a random one of the quickstart's size")  # fmt: skip
     add(
         "--records",
         type=int,

@@ -46,7 +46,7 @@ def predict(options: Options) -> list[Table]:
     Theirs gets the same windows, a text at a time, or 32 windows at a time in the texts' order. The cold start is
     `allennlp predict` of one sentence; beside it, `python -c "import torch"`.
     """
-    texts = _texts(options.examples or 32)
+    texts = sentences(options.examples or 32)
     trained = our_trained(make_checkpoint(options, ARCHITECTURE, NER_LABELS), options)
     theirs = their_model(make_checkpoint(options, ARCHITECTURE, NER_LABELS), ARCHITECTURE, options)
     size = options.batch_size or _BATCH_SIZE
@@ -139,8 +139,8 @@ def run_process(command: Sequence[str]) -> str:
     return done.stdout
 
 
-def _texts(count: int) -> list[str]:
-    """Sentences of the NER sample."""
+def sentences(count: int) -> list[str]:
+    """The first sentences of the NER sample."""
     blocks = (ROOT / "data" / "ner" / "test.txt").read_text(encoding="utf-8").split("\n\n")
     sentences = [block for block in blocks if block.strip() and not block.startswith("-DOCSTART")]
     return [" ".join(line.split(" ")[0] for line in block.splitlines()) for block in sentences[:count]]
