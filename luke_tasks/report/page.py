@@ -16,7 +16,7 @@ from luke_tasks.pages.charts import number
 from luke_tasks.pages.shell import section, table, whole_page
 from luke_tasks.report.curves import charts as curves
 from luke_tasks.report.errors import Compared, chosen, compare, error_html
-from luke_tasks.report.judging import MATRIX_FORMS, TABLE_FORMS, Judged, judge
+from luke_tasks.mistakes.judging import MATRIX_FORMS, TABLE_FORMS, Judged, judge
 from luke_tasks.report.run import Run, flat
 from luke_tasks.report.style import SCRIPT, STYLE
 from luke_tasks.report.tables import compared_f1, confusion_matrix, label_table

@@ -30,8 +30,8 @@ from luke_tasks.readers.relation_classification import RelationExample
 from luke_tasks.readers.sequence_classification import TextExample
 from luke_tasks.readers.squad_format import GoldAnswer, Languages, SquadExample
 from luke_tasks.readers.tagging import Span
-from luke_tasks.report.cases import Case, cases_of
-from luke_tasks.report.judging import judge
+from luke_tasks.mistakes.cases import Case, cases_of
+from luke_tasks.mistakes.judging import judge
 
 WORDS = ["Ada", "left", ".", "Bo", "Lo", "won"]
 TEXT = "Ada left . Bo Lo won"
