@@ -11,15 +11,16 @@ from typing import Any
 
 from luke_tasks.errors import LukeTasksError
 from luke_tasks.files import replacing
+from luke_tasks.mistakes.judging import MATRIX_FORMS, TABLE_FORMS, Judged, judge
 from luke_tasks.pages import charts, predictions
 from luke_tasks.pages.charts import number
 from luke_tasks.pages.shell import section, table, whole_page
 from luke_tasks.report.curves import charts as curves
 from luke_tasks.report.errors import Compared, chosen, compare, error_html
-from luke_tasks.mistakes.judging import MATRIX_FORMS, TABLE_FORMS, Judged, judge
-from luke_tasks.report.run import Run, flat
+from luke_tasks.report.run import Run
 from luke_tasks.report.style import SCRIPT, STYLE
 from luke_tasks.report.tables import compared_f1, confusion_matrix, label_table
+from luke_tasks.runs import flat
 
 _KIND_HELP = {
     "spans": "boundary: the right place in part; type: the right place, another label; missed: nothing predicted "
@@ -139,7 +140,7 @@ def _differences(runs: Sequence[Run]) -> str:
     """The keys of the configs that have not the same value in all runs."""
     if len(runs) == 1:
         return ""
-    configs = [flat(run.config) for run in runs]
+    configs = [dict(flat(run.config)) for run in runs]
     absent = object()
     names = dict.fromkeys(name for config in configs for name in config)
     rows = [

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from luke_tasks.errors import ArchiveError, join_path
+from luke_tasks.errors import ArchiveError
 from luke_tasks.report.predicting import Answers
 from luke_tasks.training.archive import read_config
 from luke_tasks.training.run_log import LOG_NAME, read_log
@@ -129,14 +129,6 @@ def names_of(directories: list[Path]) -> list[str]:
         if len(set(names)) == len(set(whole)):
             return names
     return [str(directory) for directory in directories]
-
-
-def flat(config: Any, path: str = "") -> dict[str, Any]:
-    """Dotted path → value, of all that is no object and no list with something in it."""
-    if not isinstance(config, dict | list) or not config:
-        return {path: config}
-    items = config.items() if isinstance(config, dict) else enumerate(config)
-    return {key: value for name, item in items for key, value in flat(item, join_path(path, name)).items()}
 
 
 def _json(path: Path) -> dict[str, Any]:

@@ -15,7 +15,8 @@ from luke_tasks.__main__ import main
 from luke_tasks.report import predicting
 from luke_tasks.report.page import report_page
 from luke_tasks.report.predicting import CACHE_NAME, Answers
-from luke_tasks.report.run import Run, flat, names_of, read_run
+from luke_tasks.report.run import Run, names_of, read_run
+from luke_tasks.runs import flat
 from tests.browser import DESKTOP, PHONE, browser_page, open_file
 from tests.conftest import write_ner_config, write_ner_files
 from tests.report.samples import spans_case
@@ -217,7 +218,8 @@ def test_names_tell_runs_apart() -> None:
 
 
 def test_flat() -> None:
-    assert flat({"a": {"b": [1, {"c": 2}]}, "d": [], "e": {}}) == {"a.b.0": 1, "a.b.1.c": 2, "d": [], "e": {}}
+    config = {"a": {"b": [1, {"c": 2}]}, "d": [], "e": {}, "f": [1, 2]}
+    assert dict(flat(config)) == {"a.b.0": 1, "a.b.1.c": 2, "d": [], "e": {}, "f": [1, 2]}
 
 
 def test_runs_of_other_forms_are_refused(runs: list[Path]) -> None:
