@@ -94,7 +94,9 @@ def _summary(runs: Sequence[Run]) -> str:
 def _tiles(run: Run) -> str:
     tiles = "".join(f'<div class="tile"><b>{escape(value)}</b><span>{escape(name)}</span></div>'
                     for name, value in _facts(run).items())  # fmt: skip
-    return f'<div class="tiles">{tiles}</div>'
+    message = run.end.get("message")
+    why = f'<p class="note">{escape(str(message))}</p>' if message else ""
+    return f'<div class="tiles">{tiles}</div>{why}'
 
 
 def _facts(run: Run) -> dict[str, str]:
@@ -108,7 +110,7 @@ def _facts(run: Run) -> dict[str, str]:
         facts["epochs"] = f"{len(run.epochs)} of {planned}"
         facts["training time"] = str(last.get("training_duration", "")).partition(".")[0]
     if run.words_per_second:
-        facts["words a second, in training"] = number(run.words_per_second)
+        facts["words a second"] = number(run.words_per_second)
     memory = last.get("peak_worker_0_memory_MB")
     if isinstance(memory, int | float):
         facts["peak memory"] = f"{memory / 1024:.1f} GB"

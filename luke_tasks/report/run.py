@@ -90,9 +90,8 @@ class Run:
     def status(self) -> str:
         """How the run ended, in a word or two."""
         reason = self.end.get("reason")
-        if reason:
-            ended = {"patience": "ended early (no better for trainer.patience epochs)"}.get(str(reason), str(reason))
-            return f"{ended}: {self.end['message']}" if self.end.get("message") else ended
+        if reason is not None:
+            return {"patience": "out of patience"}.get(str(reason), str(reason))
         return "finished" if self.metrics else "not finished"
 
 

@@ -200,14 +200,15 @@ def test_steps_and_end_of_a_log(tmp_path: Path) -> None:
         {"event": "step", "epoch": 0, "step": 5, "loss": 1.0, "lr": 0.1},
         {"event": "step", "epoch": 0, "step": 6, "loss": None, "lr": 0.1, "skipped": "loss is nan"},
         {"event": "epoch", "words_per_second": 100.0},
-        {"event": "end", "reason": "interrupted", "message": None},
+        {"event": "end", "reason": "error", "message": "no <room>"},
     ]
     lines = [json.dumps(event) for event in events]
     (tmp_path / "log.jsonl").write_text("\n".join([*lines, '{"event": "st']), encoding="utf-8")
     run = read_run(tmp_path, "a")
     assert (run.step_curve("loss"), run.step_curve("lr")) == ([(0.5, 1.0)], [(0.5, 0.1), (0.6, 0.1)])
-    assert (run.status, run.words_per_second, run.main_metric) == ("interrupted", 100.0, "f1")
-    assert "Learning rate" in report_page([run], most_errors=0)
+    assert (run.status, run.words_per_second, run.main_metric) == ("error", 100.0, "f1")
+    page = report_page([run], most_errors=0)
+    assert "Learning rate" in page and "no &lt;room&gt;" in page
 
 
 def test_names_tell_runs_apart() -> None:
