@@ -8,6 +8,7 @@ passes on SIGINT and SIGTERM, and ends as the forked process does.
 from __future__ import annotations
 
 import atexit
+import gc
 import json
 import os
 import runpy
@@ -55,6 +56,8 @@ def serve(address: str) -> NoReturn:
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(address)
     listener.listen()
+    gc.collect()
+    gc.freeze()  # else each fork copies what its garbage collector looks at
     print("ready", flush=True)
     while True:
         connection, _ = listener.accept()
