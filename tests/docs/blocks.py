@@ -31,7 +31,8 @@ from pathlib import Path
 
 _COMMENT = re.compile(r"<!--\s*test:\s*(.*?)\s*-->", re.DOTALL)
 _STEP = re.compile(
-    r"(?P<comment><!--\s*test:.*?-->)|^(?P<indent>[ \t]*)```[ \t]*(?P<language>[\w+-]*)[^\n]*\n(?P<text>.*?)^[ \t]*```[ \t]*$",
+    r"(?P<comment><!--\s*test:.*?-->)"
+    r"|^[ \t]*```[ \t]*(?P<language>[\w+-]*)[^\n]*\n(?P<text>.*?)^[ \t]*```[ \t]*$",
     re.DOTALL | re.MULTILINE,
 )
 _WITH_VALUE = {"fails", "file", "over"}
@@ -86,7 +87,11 @@ class Block:
 
 
 def blocks_of(page: Path) -> list[Block]:
-    """The blocks in order. Raises ValueError, with file:line, for a comment that cannot be read or belongs to nothing."""
+    """The blocks in order.
+
+    Raises:
+        ValueError: with file:line, a comment cannot be read or has no block below it.
+    """
     text = page.read_text(encoding="utf-8")
     blocks: list[Block] = []
     waiting: tuple[str, int, int] | None = None  # a comment, its line and where it ends

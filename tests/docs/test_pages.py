@@ -36,7 +36,7 @@ def test_page(page: Path, programs: Path, tiny_minilm: Path, tmp_path: Path) -> 
         (Block("bash", "allennlp evaluate a b --bach-size 3\n", Mark(skip="no such files"), 1), "not a command line"),
         (Block("", "what is this\n", Mark(), 1), "no way to run"),
         (Block("text", "something else\n", Mark(), 1), "was not printed"),
-        (Block("jsonnet", "trainer+: { epochs: 3 }\n", Mark(over="configs/ner/quickstart.jsonnet"), 1), "trainer.epochs"),
+        (Block("jsonnet", "trainer+: { epochs: 3 }", Mark(over="configs/ner/quickstart.jsonnet"), 1), "trainer.epochs"),
     ],
 )  # fmt: skip
 def test_a_block_that_is_wrong_fails(block: Block, said: str, tmp_path: Path) -> None:
