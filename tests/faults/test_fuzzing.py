@@ -22,7 +22,8 @@ FAST = ["reader-conll_span", "reader-conll_tokens", "reader-entity_typing", "rea
         "reader-masked_text", "reader-input", "mention-candidates", "entity-vocabulary", "sentencepiece",
         "pretrained-pickle"]  # fmt: skip
 SLOW = ["config-file", "config-overrides", "config-values", "archive-file", "archive-parts", "archive-allennlp",
-        "huggingface", "pretrained-encoder", "pretrained-tokenizer", "recover", "bombs-encoder", "bombs-parts"]  # fmt: skip
+        "huggingface", "pretrained-encoder", "pretrained-tokenizer", "recover", "bombs-encoder",
+        "bombs-parts"]  # fmt: skip
 
 
 @pytest.mark.parametrize(("targets", "cases"), [(FAST, 2800), (SLOW, 190)], ids=["fast", "slow"])
