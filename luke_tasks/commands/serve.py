@@ -64,6 +64,7 @@ def run(args: argparse.Namespace) -> int:
 
     from luke_tasks.predictor import load
     from luke_tasks.serve.app import Limits, make_app
+    from luke_tasks.serve.hosts import OwnNamesOnly
     from luke_tasks.serve.metrics import Metrics
     from luke_tasks.training.devices import choose_device
 
@@ -88,7 +89,10 @@ def run(args: argparse.Namespace) -> int:
                        "it, or leave out --host", args.host)  # fmt: skip
     address = address_of(bound)
     logger.info("page: %s/   API: %s/docs   stop: Ctrl-C", address, address)
-    run_server(make_app(served, limits, metrics), bound, args.timeout)
+    app = make_app(served, limits, metrics)
+    if is_loopback(bound):
+        app.add_middleware(OwnNamesOnly)
+    run_server(app, bound, args.timeout)
     return 0
 
 

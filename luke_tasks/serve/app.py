@@ -166,7 +166,7 @@ def _predict_route(model: Served, limits: Limits, metrics: Metrics) -> Callable[
     async def predict(request: Request, html: bool = False) -> Response:
         """Predict on one input, or on a list of them.
 
-        `html`: with each answer, also draw it, as `"html"`.
+        With ?html=true each answer is also drawn, as "html".
         """
         began = time.monotonic()
         with metrics.in_flight.labels(model.name).track_inprogress():
@@ -254,6 +254,7 @@ async def _answers(
         raise Refused(503, f"{model.name} is busy: {model.worker.max_queue} inputs may wait; try again in "
                       f"{full.seconds:.0f} s", {"Retry-After": f"{full.seconds:.0f}"}) from None  # fmt: skip
     found = asyncio.gather(*(asyncio.wrap_future(job.future) for job in queued), return_exceptions=True)
+    found.add_done_callback(lambda done: done.cancelled() or done.exception())  # or asyncio logs it as never retrieved
     leaving = asyncio.create_task(_until_left(request))
     try:
         either: set[asyncio.Future[Any]] = {found, leaving}

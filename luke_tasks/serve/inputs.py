@@ -248,7 +248,7 @@ _FORMS: dict[str, Callable[[Reader], Form]] = {
 def read_json(body: bytes) -> Any:
     """The value of a request's body. Raises DataError when it is no JSON in UTF-8."""
     try:
-        value = json.loads(body.decode("utf-8"))
+        value = json.loads(body.decode("utf-8").removeprefix("\ufeff"))  # the mark that Windows puts before a file
         json.dumps(value, ensure_ascii=False).encode("utf-8")
     except UnicodeDecodeError as error:
         raise DataError(f"the body is not UTF-8: byte 0x{body[error.start]:02x} at {error.start}") from None

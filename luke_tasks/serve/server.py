@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import os
 import re
 import signal
 import socket
@@ -50,9 +51,8 @@ def named_archives(archives: Sequence[str], named: Sequence[str]) -> dict[str, s
 
 
 def _own_name(archive: str) -> str:
-    path = Path(archive)
-    is_file = path.name.endswith((".gz", ".tar", ".tgz", ".zip"))
-    name = path.absolute().parent.name if is_file or path.name in ("", ".") else path.name
+    path = Path(os.path.abspath(archive))  # "." and ".." have names too
+    name = path.parent.name if path.name.endswith((".gz", ".tar", ".tgz", ".zip")) else path.name
     return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip(".-_")[:64] or "model"
 
 

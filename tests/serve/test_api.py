@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import re
 import socket
@@ -13,7 +14,7 @@ import httpx
 import pytest
 
 import luke_tasks
-from luke_tasks.serve.inputs import form_of
+from luke_tasks.serve.inputs import form_of, read_json
 from tests.serve.archives import TASKS
 from tests.serve.live import FakeModel, fake_app, live, wait_until
 from tests.tasks.head_check import assert_alike
@@ -133,7 +134,11 @@ def test_limits_of_a_request() -> None:
         assert post(address, "fake", ["a", "b"]).json()[1] == {"id": "input 1", "text": "b:1"}
 
 
-def test_a_full_queue_and_the_end_of_patience() -> None:
+def test_a_byte_order_mark_is_no_fault() -> None:
+    assert read_json(b'\xef\xbb\xbf"London"') == "London"
+
+
+def test_a_full_queue_and_the_end_of_patience(caplog: pytest.LogCaptureFixture) -> None:
     model = FakeModel()
     app, worker = fake_app(model, timeout=1, max_queue=1)
     with live(app) as address, ThreadPoolExecutor(2) as pool:
@@ -152,6 +157,8 @@ def test_a_full_queue_and_the_end_of_patience() -> None:
         model.may_run.set()
         assert post(address, "fake", "next").json()["text"] == "next:4"
         assert [window for batch in model.batches for window in batch] == ["runs", "next"]
+    gc.collect()  # asyncio complains of a forgotten error when it goes
+    assert not [record for record in caplog.records if record.name == "asyncio"]
 
 
 def test_a_client_that_leaves_harms_nobody() -> None:

@@ -17,8 +17,9 @@ import pytest
 
 from luke_tasks.__main__ import main
 from luke_tasks.errors import LukeTasksError
+from luke_tasks.serve.hosts import OwnNamesOnly, is_own_name
 from luke_tasks.serve.server import address_of, bind, is_loopback, named_archives
-from tests.serve.live import wait_until
+from tests.serve.live import FakeModel, fake_app, live, wait_until
 
 
 def test_sigterm_lets_requests_in_flight_end(archives: dict[str, Path]) -> None:
@@ -114,7 +115,28 @@ def test_names() -> None:
         named_archives(["a/ner", "b/ner/model.tar.gz"], [])
 
 
+def test_the_folder_one_stands_in_has_a_name_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its own, not that of the folder above."""
+    (tmp_path / "mine" / "in").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "mine" / "in")
+    assert [list(named_archives([given], [])) for given in (".", "model.tar.gz", "..")] == [["in"], ["in"], ["mine"]]
+
+
 def test_addresses() -> None:
     with bind("127.0.0.1", 0) as own, bind("0.0.0.0", 0) as every:
         assert is_loopback(own) and not is_loopback(every)
         assert address_of(every) == f"http://127.0.0.1:{every.getsockname()[1]}"
+
+
+def test_a_name_from_elsewhere_is_refused() -> None:
+    """A page whose name has been made to mean 127.0.0.1 reads nothing."""
+    own = ("", "localhost", "localhost:8000", "x.localhost", "127.0.0.1:8000", "[::1]:8000", "192.168.0.7")
+    assert all(map(is_own_name, own))
+    assert not any(map(is_own_name, ("evil.example", "evil.example:80", "127.0.0.1.evil.example", "[x", "localhost.x")))
+    app, worker = fake_app(FakeModel())
+    app.add_middleware(OwnNamesOnly)
+    with live(app) as address:
+        refused = httpx.get(f"{address}/api/models", headers={"Host": "evil.example"})
+        assert refused.status_code == 421 and "'evil.example'" in refused.json()["error"]
+        assert httpx.get(f"{address}/api/models").status_code == 200
+    worker.close(5)
