@@ -82,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
             cuda_device=args.cuda_device, precision=args.precision, include_packages=args.include_package,
         )  # fmt: skip
         served.append(serve_model(name, archive, predictor, metrics, limits, max_batch_size=args.max_batch_size,
-                                  batch_wait_seconds=args.batch_wait_ms / 1000))  # fmt: skip
+                                  batch_wait_seconds=args.batch_wait_ms / 1000, max_tokens=max_tokens))  # fmt: skip
         logger.info("%s: %s (%s)", name, archive, served[-1].task.replace("_", " "))
     if not is_loopback(bound):
         logger.warning("%s can be reached from other machines, and asks for no password: put a proxy with one before "

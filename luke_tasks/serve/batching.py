@@ -96,17 +96,21 @@ class Worker:
         max_batch_size: windows run at once, and inputs that are open at once.
         batch_wait_seconds: how long an input waits for others to fill its batch.
         max_queue: inputs that wait at most.
+        max_tokens: word pieces and entities of a batch; at this many, each input gives no more than one window, so that
+            what comes meanwhile does not wait for long. None: no limit.
         on_batch: called with the windows of a batch and the seconds it took.
     """
 
     def __init__(
         self, name: str, model: Model, *, max_batch_size: int, batch_wait_seconds: float, max_queue: int,
+        max_tokens: int | None = None,
         on_batch: Callable[[int, float], None] = lambda num_windows, seconds: None,
     ) -> None:  # fmt: skip
         self.model = model
         self.max_batch_size = max_batch_size
         self.batch_wait_seconds = batch_wait_seconds
         self.max_queue = max_queue
+        self.max_tokens = max_tokens
         self._on_batch = on_batch
         self._queue: deque[Job] = deque()
         self._changed = threading.Condition()
@@ -152,7 +156,7 @@ class Worker:
             if not opened:
                 return  # closing
             began = time.monotonic()
-            batch = _shared_out(opened, self.max_batch_size)
+            batch = _shared_out(opened, self.max_batch_size, self.max_tokens)
             if batch:
                 self._run_batch(batch)
                 self._on_batch(len(batch), time.monotonic() - began)
@@ -236,14 +240,23 @@ class Worker:
             one.job.future.set_exception(error)
 
 
-def _shared_out(opened: Sequence[_Open], most: int) -> list[tuple[_Open, Features]]:
-    """The next windows, at most so many, one of each job in turn."""
+def _shared_out(opened: Sequence[_Open], most: int, max_tokens: int | None) -> list[tuple[_Open, Features]]:
+    """The next windows, at most so many, one of each job in turn; only the first turn may exceed `max_tokens`."""
     batch: list[tuple[_Open, Features]] = []
+    tokens = 0
     while len(batch) < most:
         giving = [one for one in opened if one.num_left and not one.job.is_abandoned][: most - len(batch)]
-        if not giving:
+        turn = [(one, one.features[one.num_given]) for one in giving]
+        if max_tokens is not None:
+            tokens += sum(_num_tokens(features) for _, features in turn)
+        if not turn or (batch and max_tokens is not None and tokens > max_tokens):
             break
+        batch += turn
         for one in giving:
-            batch.append((one, one.features[one.num_given]))
             one.num_given += 1
     return batch
+
+
+def _num_tokens(features: Features) -> int:
+    """Word pieces and entities."""
+    return sum(len(window.word_ids) + len(window.entity_ids) for window in features.windows)

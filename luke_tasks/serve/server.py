@@ -58,12 +58,12 @@ def _own_name(archive: str) -> str:
 
 def serve_model(
     name: str, archive: str, predictor: Predictor, metrics: Metrics, limits: Limits, *, max_batch_size: int,
-    batch_wait_seconds: float,
+    batch_wait_seconds: float, max_tokens: int | None = None,
 ) -> Served:  # fmt: skip
     """Start the worker of a model, and run its example. Raises CheckpointError where its weights are damaged."""
     worker = Worker(
         name, predictor, max_batch_size=max_batch_size, batch_wait_seconds=batch_wait_seconds,
-        max_queue=limits.max_queue,
+        max_queue=limits.max_queue, max_tokens=max_tokens,
         on_batch=lambda num_windows, seconds: metrics.count_batch(name, num_windows, seconds),
     )  # fmt: skip
     reader = predictor.reader

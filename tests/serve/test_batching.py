@@ -13,6 +13,29 @@ from luke_tasks.serve.batching import Job, QueueFull, Worker
 from tests.serve.live import FakeModel, fake_worker, wait_until
 
 
+class Sized(str):
+    """A window with a word piece a character."""
+
+    entity_ids = ()
+
+    @property
+    def word_ids(self) -> str:
+        return self
+
+    @property
+    def windows(self) -> list[Sized]:
+        return [self]
+
+
+class SizedModel(FakeModel):
+    """Its windows have a size."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        encode = self.reader.encode
+        self.reader.encode = lambda examples: list(map(Sized, encode(examples)))  # type: ignore[method-assign]
+
+
 @pytest.fixture
 def model() -> FakeModel:
     return FakeModel()
@@ -61,6 +84,19 @@ def test_a_long_input_does_not_keep_short_ones_waiting(worker: Worker, model: Fa
     assert short.future.result(20).prediction.text == "short:5"
     assert len(long.future.result(20).prediction.text.split()) == 40
     assert "short" in model.batches[1]
+
+
+def test_a_long_input_takes_no_more_tokens_than_there_are_for_a_batch() -> None:
+    """Who comes while its batch runs waits for that alone. One window of each input always runs."""
+    model = SizedModel()
+    worker = fake_worker(model, max_batch_size=8, max_tokens=10)
+    long, wide = jobs("aaaa bbbb cccc dddd eeee", "x" * 12)
+    worker.submit([long])
+    assert long.future.result(20).prediction.text == "aaaa:4 bbbb:4 cccc:4 dddd:4 eeee:4"
+    worker.submit([wide])
+    assert wide.future.result(20).prediction.text == "x" * 12 + ":12"
+    worker.close(20)
+    assert [len(batch) for batch in model.batches] == [2, 2, 1, 1]
 
 
 def test_an_input_waits_for_others_to_fill_its_batch() -> None:
