@@ -87,6 +87,7 @@ def run(args: argparse.Namespace) -> int:
     if not is_loopback(bound):
         logger.warning("%s can be reached from other machines, and asks for no password: put a proxy with one before "
                        "it, or leave out --host", args.host)  # fmt: skip
+    bound.listen()  # who asks as soon as the next line is read waits a moment, and is not refused
     address = address_of(bound)
     logger.info("page: %s/   API: %s/docs   stop: Ctrl-C", address, address)
     app = make_app(served, limits, metrics)
