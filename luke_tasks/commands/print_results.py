@@ -130,12 +130,13 @@ def _lines(records: list[dict[str, Any]], keys: list[str], form: str) -> list[st
 
 
 def _short_names(names: list[str]) -> dict[str, str]:
-    """Full name → its last word, or as many as tell it from all others."""
+    """Full name → its last word, or as many as tell it from all others; none begins with an index of a list."""
     short = {}
     for name in names:
         words = name.split(".")
         endings = [".".join(words[-number:]) for number in range(1, len(words) + 1)]
-        alone = (one for one in endings if sum(f".{other}".endswith(f".{one}") for other in names) == 1)
+        alone = (one for one in endings if not one[:1].isdigit()
+                 and sum(f".{other}".endswith(f".{one}") for other in names) == 1)  # fmt: skip
         short[name] = next(alone, name)
     return short
 

@@ -29,6 +29,7 @@ class Run:
         metrics: `metrics.json`; {} until the run is over.
         steps: events `step` of its log; none without one.
         start, end: the last events of that kind; {} where there is none.
+        begun: the time of each start: of the run, and of each recovery.
         words_per_second: mean words a second of its training, where the log tells.
         answers: on the validation data, where they were asked for.
     """
@@ -42,6 +43,7 @@ class Run:
     steps: list[dict[str, Any]] = field(default_factory=list)
     start: dict[str, Any] = field(default_factory=dict)
     end: dict[str, Any] = field(default_factory=dict)
+    begun: list[str] = field(default_factory=list)
     words_per_second: float | None = None
     answers: Answers | None = None
 
@@ -118,6 +120,7 @@ def read_run(directory: Path, name: str) -> Run:
         meta=_json(directory / "meta.json"), epochs=[_json(path) for path in paths],
         metrics=_json(directory / "metrics.json"), steps=of_kind["step"],
         start=of_kind["start"][-1] if of_kind["start"] else {},
+        begun=[str(event["time"]) for event in of_kind["start"] if "time" in event],
         end=ends[-1] if ends and ends[-1]["event"] == "end" else {},
         words_per_second=sum(speeds) / len(speeds) if speeds else None,
     )  # fmt: skip

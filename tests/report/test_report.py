@@ -207,7 +207,8 @@ def test_five_thousand_sentences_stay_small(runs: list[Path], tmp_path: Path) ->
 def test_steps_and_end_of_a_log(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"trainer": {"validation_metric": "+f1"}}', encoding="utf-8")
     events = [
-        {"event": "start", "total_steps": 20, "num_epochs": 2},
+        {"event": "start", "time": "2026-01-01T01:00:00Z", "total_steps": 20, "num_epochs": 2},
+        {"event": "start", "time": "2026-01-01T02:00:00Z", "total_steps": 20, "num_epochs": 2},
         {"event": "step", "epoch": 0, "step": 5, "loss": 1.0, "lr": 0.1},
         {"event": "step", "epoch": 0, "step": 6, "loss": None, "lr": 0.1, "skipped": "loss is nan"},
         {"event": "epoch", "words_per_second": 100.0},
@@ -220,6 +221,7 @@ def test_steps_and_end_of_a_log(tmp_path: Path) -> None:
     assert (run.status, run.words_per_second, run.main_metric) == ("error", 100.0, "f1")
     page = report_page([run], most_errors=0)
     assert "Learning rate" in page and "no &lt;room&gt;" in page
+    assert "<td>begun</td><td>2026-01-01T01" in page and "<td>gone on with</td><td>2026-01-01T02" in page
 
 
 def test_names_tell_runs_apart() -> None:
