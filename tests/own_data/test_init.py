@@ -164,7 +164,7 @@ def test_one_odd_tag_is_a_fault_and_no_other_style(model: list[str], capsys: pyt
     Path("train.tsv").write_text("\n".join(lines), encoding="utf-8")
     assert main(["init", "--train", "train.tsv", "--yes", *model]) == 2
     printed = capsys.readouterr()
-    assert "PER, " in printed.out and "B-PER" not in printed.out and "of another form: Q-XYZ" in printed.out
+    assert ": LOC, PER; tags of another form: Q-XYZ" in printed.out
     assert "train.tsv: 2 faults" in printed.err
     assert "train.tsv:3: unknown tag 'Q-XYZ': expected O, or one such as B-" in printed.err
     assert "train.tsv:5: there is no column 2: '.'" in printed.err
