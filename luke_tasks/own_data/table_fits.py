@@ -21,6 +21,9 @@ _TEXT_NAMES = ("text", "sentence", "sentence1", "text1", "text_a", "premise", "q
 _PAIR_NAMES = ("text_pair", "sentence2", "text2", "text_b", "hypothesis", "question2")
 _LABEL_NAMES = ("label", "labels", "class", "category", "gold_label", "target", "sentiment", "score", "rating", "stars",
                 "intent", "topic", "y")  # fmt: skip
+_NO_CLASS = re.compile(
+    r"\d{1,4}([-./:])\d{1,2}\1\d{1,4}([ T].*)?|\d{1,2}:\d\d(:\d\d)?|https?://.*|\S+@\S+\.\w+"
+)  # dates
 _MOST_CLASSES = 200
 LABEL_SIGN = "__label__"  # before each class of a line, as fastText has it
 _SEPARATORS = {"\t": "tabs", ",": "commas", ";": "semicolons", "|": "bars"}
@@ -149,11 +152,12 @@ def _has_header(rows: Sequence[Sequence[str]], chosen: Columns) -> bool:
 
 
 def _label_column(strings: Mapping[str, Sequence[str]], lists: Sequence[str]) -> str | None:
-    """By its name, else the last one with few values, each of few words."""
+    """By its name, else the last one with few values, each of few words; dates, times and addresses are no classes."""
     few = []
     for name, values in strings.items():
         distinct = set(values)
         is_few = 1 < len(distinct) <= min(_MOST_CLASSES, max(2, len(values) // 2)) and _words(list(distinct)) <= 4
+        is_few = is_few and not all(_NO_CLASS.fullmatch(value.strip()) for value in distinct)
         if is_few or (_are_measures(values) and name.lower() in _LABEL_NAMES):
             few.append(name)
     candidates = [*lists, *few]
