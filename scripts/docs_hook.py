@@ -23,6 +23,7 @@ COPIED = {
     "CHANGELOG.md": "changelog.md",
     "data/README.md": "data.md",
 }
+_OF_ALL = {"-h", "--debug", "--include-package"}  # flags of every command
 _SHIM = "https://unpkg.com/iframe-worker/shim"
 _LINK = re.compile(r"(?<!!)\[([^\]\n]*)\]\((?!https?:|#)([^)\s#]+)(#[^)\s]*)?\)")
 
@@ -66,7 +67,7 @@ def _copied(source: str) -> str:
 def turned_links(text: str, source: str) -> str:
     """`text`, the content of a file of the repository, with links as they must be on the site.
 
-    A link to a file that is a page leads to it. One to another file becomes its name, as code: the site has no such file.
+    A link to a file that is a page leads to it. One to another file becomes its name, as code: the site has none.
     """
     folder = (ROOT / source).parent
     page = COPIED.get(source) or source.removeprefix("docs/")
@@ -99,11 +100,13 @@ def commands_page() -> str:
     sys.path.insert(0, str(ROOT))
     from luke_tasks.__main__ import command_modules, make_parser
 
-    parsers = next(action for action in make_parser()._actions if isinstance(action, argparse._SubParsersAction)).choices
+    actions = make_parser()._actions
+    parsers = next(action for action in actions if isinstance(action, argparse._SubParsersAction)).choices
     lines = ["# Commands", "", "`luke-tasks` and `allennlp` are the same program. Exit status: 0 done, 1 the work "
              "failed, 2 the request was wrong, 130 interrupted by Ctrl-C, 143 by SIGTERM.", "",
              "Every command takes `--debug` (show the traceback of an error) and `--include-package NAME` (import this "
-             "package of yours, whose classes register themselves; repeatable).", "", "| command | |", "|---|---|"]  # fmt: skip
+             "package of yours, whose classes register themselves; repeatable).", "", "| command | |",
+             "|---|---|"]  # fmt: skip
     lines += [f"| [`{name}`](#{name}) | {_cell(parser.description)} |" for name, parser in parsers.items()]
     for name, module in command_modules().items():
         lines += ["", f"## {name}", "", *_paragraphs(module.__doc__ or ""), "", *_command_lines(parsers[name])]
@@ -116,8 +119,11 @@ def _command_lines(parser: argparse.ArgumentParser) -> Iterator[str]:
     formatter.add_usage(None, shown, [])
     yield from ("```", *formatter.format_help().rstrip().splitlines(), "```")
     for group in parser._action_groups:
-        own = [action for action in group._group_actions
-               if action.help != argparse.SUPPRESS and not {"-h", "--debug", "--include-package"} & set(action.option_strings)]  # fmt: skip
+        own = [
+            action
+            for action in group._group_actions
+            if action.help != argparse.SUPPRESS and not _OF_ALL & set(action.option_strings)
+        ]
         if not own:
             continue
         if group.title not in ("positional arguments", "options"):
@@ -160,9 +166,14 @@ def config_page() -> str:
 
     sections = list(reference())
     places = {section.kind: section.path for section in reversed(sections)}  # where each kind comes first
-    lines = ["# Config keys", "", "Made from the classes that a config builds, so it is complete. **Bold** keys must be "
-             "given. Where there is a choice, `type` names what is built, and the keys below the name are its own. The "
-             "[config language](../config-language.md) says how a config is written.", ""]  # fmt: skip
+    lines = [
+        "# Config keys",
+        "",
+        "Made from the classes that a config builds, so it is complete. **Bold** keys must be given. Where there is a "
+        "choice, `type` names what is built, and the keys below the name are its own. The "
+        "[config language](../config-language.md) says how a config is written.",
+        "",
+    ]
     path = None
     for section in sections:
         if section.path != path:
@@ -197,7 +208,8 @@ def _key_table(keys: Any, places: dict[str, str]) -> Iterator[str]:
     for key in keys:
         name = f"**`{key.name}`**" if key.is_required else f"`{key.name}`"
         default = "" if key.is_required else f"`{json.dumps(key.default, ensure_ascii=False)}`".replace("|", "\\|")
-        holds = [f"[{part.__name__}](#{_anchor(places[part.__name__])})" for part in key.parts if part.__name__ in places]
+        kinds = [part.__name__ for part in key.parts if part.__name__ in places]
+        holds = [f"[{kind}](#{_anchor(places[kind])})" for kind in kinds]
         links = f" See {', '.join(holds)}." if holds else ""
         yield f"| {name} | {_cell(key.type_text)} | {default} | {_cell_of_markdown(key.description)}{links} |"
 

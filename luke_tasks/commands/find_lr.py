@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from luke_tasks.training.lr_search import Range, Search, Suggestion
 
 logger = logging.getLogger(__name__)
-_X_LABEL = "learning rate (grey: loss of each step, blue: smoothed)"
+_X_LABEL = "learning rate (grey: each step, blue: smoothed)"
 _NAMES = ("lr-losses.json", "lr-losses.csv", "lr-losses.svg")
 
 

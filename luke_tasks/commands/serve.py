@@ -10,6 +10,7 @@ from luke_tasks.commands._logging import log_to_terminal
 from luke_tasks.errors import LukeTasksError
 
 logger = logging.getLogger(__name__)
+_CPU_TOKENS = 1024  # 32 sentences of NER on one core: 1.11 s; 1.19 s with 2048, 1.37 s all at once, 1.41 s one by one
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     model.add_argument("--max-batch-size", type=int, default=32, metavar="N",
                        help="windows of concurrent requests run at once (default 32)")  # fmt: skip
     model.add_argument("--max-tokens", type=int, metavar="N",
-                       help="word pieces and entities run at once, padding included (default: no limit)")  # fmt: skip
+                       help="word pieces and entities run at once, padding included (default: 1024 on the CPU, "
+                            "where larger batches gain nothing; no limit on a GPU)")  # fmt: skip
     model.add_argument("--batch-wait-ms", type=float, default=5, metavar="MS",
                        help="how long an input waits for others to run with (default 5)")  # fmt: skip
     model.add_argument("--cuda-device", type=int, metavar="N",
@@ -63,15 +65,19 @@ def run(args: argparse.Namespace) -> int:
     from luke_tasks.predictor import load
     from luke_tasks.serve.app import Limits, make_app
     from luke_tasks.serve.metrics import Metrics
+    from luke_tasks.training.devices import choose_device
 
     if args.threads is not None:
         torch.set_num_threads(args.threads)
+    max_tokens = args.max_tokens
+    if max_tokens is None and choose_device(args.cuda_device).type == "cpu":
+        max_tokens = _CPU_TOKENS
     limits = Limits(args.max_request_bytes, args.timeout, args.max_queue)
     metrics = Metrics()
     served = []
     for name, archive in archives.items():
         predictor = load(
-            archive, overrides=args.overrides, batch_size=args.max_batch_size, max_tokens=args.max_tokens,
+            archive, overrides=args.overrides, batch_size=args.max_batch_size, max_tokens=max_tokens,
             cuda_device=args.cuda_device, precision=args.precision, include_packages=args.include_package,
         )  # fmt: skip
         served.append(serve_model(name, archive, predictor, metrics, limits, max_batch_size=args.max_batch_size,

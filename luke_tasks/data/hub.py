@@ -159,7 +159,7 @@ def read_entity_vocab_file(path: Path) -> dict[str, int]:
                 record = parse_json(line)
                 for name, language in record["entities"]:
                     vocab[name if name in SPECIAL_ENTITIES else f"{language}:{name}"] = int(record["id"])
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, OverflowError):  # the last for an id of 1e999
             expected = "name<TAB>count" if path.suffix == ".tsv" else '{"id": ..., "entities": [[name, language], ...]}'
             raise CheckpointError(f"{path}:{number + 1}: expected {expected}, found {line[:60]!r}") from None
     return vocab

@@ -12,6 +12,7 @@ from luke_tasks.own_data.measure import Checkpoint, Measures
 
 _WINDOWS = (128, 192, 256, 384, 512)  # batches are padded to their own longest text: room costs nothing
 _MOST_MENTION = 16  # word pieces, as in the LUKE paper: the number of candidate spans grows with it
+_LEAST_MENTION = 8  # new texts have longer names than a small sample
 _SPANS = (32, 64, 128, 256, 512)
 _LEAST_QUERY = 32
 _BESIDE_QUESTION = 10  # special tokens, and word pieces of a text beside its question
@@ -38,7 +39,7 @@ def limits_for(options: dict[str, Any], measures: Measures, checkpoint: Checkpoi
             f"word pieces; {_spread(measures.windows, size, measures.unit[:-1])}{counted}",
         )
     if task == "conll_span" and len(measures.mentions):
-        longest = max(1, min(_MOST_MENTION, _covering(measures.mentions, 0.999)))
+        longest = max(_LEAST_MENTION, min(_MOST_MENTION, _covering(measures.mentions, 0.999)))
         found["max_mention_length"] = (longest, f"word pieces; {_spread(measures.mentions, longest, 'mention')}")
         spans = measures.spans[:, longest - 1]
         most = next((size for size in _SPANS if size >= _covering(spans, 0.95)), _SPANS[-1])

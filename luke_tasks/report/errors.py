@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
+from luke_tasks.mistakes.cases import Case
+from luke_tasks.mistakes.judging import Judged, is_filled, predicted_labels
 from luke_tasks.pages.marks import Mark, chip, marked_text
 from luke_tasks.pages.predictions import bars, share, text_block
-from luke_tasks.report.cases import Case
-from luke_tasks.report.judging import Judged, is_filled, predicted_labels
 
 _RIGHT, _WRONG = 140, 0  # hues
 _MOST_CHARACTERS = 1500  # of a text; more are cut off around the spans

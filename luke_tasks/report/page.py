@@ -11,15 +11,16 @@ from typing import Any
 
 from luke_tasks.errors import LukeTasksError
 from luke_tasks.files import replacing
+from luke_tasks.mistakes.judging import MATRIX_FORMS, TABLE_FORMS, Judged, judge
 from luke_tasks.pages import charts, predictions
 from luke_tasks.pages.charts import number
 from luke_tasks.pages.shell import section, table, whole_page
 from luke_tasks.report.curves import charts as curves
 from luke_tasks.report.errors import Compared, chosen, compare, error_html
-from luke_tasks.report.judging import MATRIX_FORMS, TABLE_FORMS, Judged, judge
-from luke_tasks.report.run import Run, flat
+from luke_tasks.report.run import Run
 from luke_tasks.report.style import SCRIPT, STYLE
 from luke_tasks.report.tables import compared_f1, confusion_matrix, label_table
+from luke_tasks.runs import flat
 
 _KIND_HELP = {
     "spans": "boundary: the right place in part; type: the right place, another label; missed: nothing predicted "
@@ -94,7 +95,9 @@ def _summary(runs: Sequence[Run]) -> str:
 def _tiles(run: Run) -> str:
     tiles = "".join(f'<div class="tile"><b>{escape(value)}</b><span>{escape(name)}</span></div>'
                     for name, value in _facts(run).items())  # fmt: skip
-    return f'<div class="tiles">{tiles}</div>'
+    message = run.end.get("message")
+    why = f'<p class="note">{escape(str(message))}</p>' if message else ""
+    return f'<div class="tiles">{tiles}</div>{why}'
 
 
 def _facts(run: Run) -> dict[str, str]:
@@ -108,7 +111,7 @@ def _facts(run: Run) -> dict[str, str]:
         facts["epochs"] = f"{len(run.epochs)} of {planned}"
         facts["training time"] = str(last.get("training_duration", "")).partition(".")[0]
     if run.words_per_second:
-        facts["words a second, in training"] = number(run.words_per_second)
+        facts["words a second"] = number(run.words_per_second)
     memory = last.get("peak_worker_0_memory_MB")
     if isinstance(memory, int | float):
         facts["peak memory"] = f"{memory / 1024:.1f} GB"
@@ -137,7 +140,7 @@ def _differences(runs: Sequence[Run]) -> str:
     """The keys of the configs that have not the same value in all runs."""
     if len(runs) == 1:
         return ""
-    configs = [flat(run.config) for run in runs]
+    configs = [dict(flat(run.config)) for run in runs]
     absent = object()
     names = dict.fromkeys(name for config in configs for name in config)
     rows = [

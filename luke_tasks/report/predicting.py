@@ -7,7 +7,6 @@ later report reads it, unless weights, data, config or version are others by the
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import logging
 from collections.abc import Iterable
@@ -17,8 +16,8 @@ from typing import Any
 
 from luke_tasks import __version__
 from luke_tasks.errors import DataError, LukeTasksError
-from luke_tasks.files import replacing
-from luke_tasks.report.cases import Case, cases_of, is_known
+from luke_tasks.files import file_sha256, replacing
+from luke_tasks.mistakes.cases import Case, cases_of, is_known
 
 logger = logging.getLogger(__name__)
 CACHE_NAME = "report_predictions.jsonl"
@@ -125,7 +124,6 @@ def _read(path: Path, key: dict[str, str]) -> Answers | None:
 
 def _sha256(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return file_sha256(path)
     except OSError as error:
         raise LukeTasksError(f"{path}: cannot be read: {error.strerror}") from None

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from luke_tasks.errors import ArchiveError, join_path
+from luke_tasks.errors import ArchiveError
 from luke_tasks.report.predicting import Answers
 from luke_tasks.training.archive import read_config
+from luke_tasks.training.run_log import LOG_NAME, read_log
 
 _OF_A_LABEL = re.compile(r"(?:precision|recall|f1)-.+")
 _CLOCK = re.compile(r".*(_duration|_memory_MB)$|epoch|best_epoch|skipped_steps")
@@ -90,9 +90,8 @@ class Run:
     def status(self) -> str:
         """How the run ended, in a word or two."""
         reason = self.end.get("reason")
-        if reason:
-            ended = {"patience": "ended early (no better for trainer.patience epochs)"}.get(str(reason), str(reason))
-            return f"{ended}: {self.end['message']}" if self.end.get("message") else ended
+        if reason is not None:
+            return {"patience": "out of patience"}.get(str(reason), str(reason))
         return "finished" if self.metrics else "not finished"
 
 
@@ -108,7 +107,7 @@ def read_run(directory: Path, name: str) -> Run:
     if not (directory / "config.json").exists():
         raise ArchiveError(f"{directory}: has no config.json; expected the directory of a run (-s of train)")
     paths = sorted(directory.glob("metrics_epoch_*.json"), key=lambda path: int(re.sub(r"\D", "", path.stem) or 0))
-    events = _events(directory / "log.jsonl")
+    events = read_log(directory) if (directory / LOG_NAME).exists() else []  # a run of AllenNLP has none
     of_kind = {kind: [event for event in events if event.get("event") == kind] for kind in ("start", "step", "epoch")}
     ends = [event for event in events if event.get("event") in ("start", "end")]
     speeds = [event["words_per_second"] for event in of_kind["epoch"] if event.get("words_per_second")]
@@ -132,32 +131,5 @@ def names_of(directories: list[Path]) -> list[str]:
     return [str(directory) for directory in directories]
 
 
-def flat(config: Any, path: str = "") -> dict[str, Any]:
-    """Dotted path → value, of all that is no object and no list with something in it."""
-    items = (
-        list(config.items())
-        if isinstance(config, dict)
-        else list(enumerate(config))
-        if isinstance(config, list)
-        else []
-    )
-    if not items:
-        return {path: config}
-    return {key: value for name, item in items for key, value in flat(item, join_path(path, name)).items()}
-
-
 def _json(path: Path) -> dict[str, Any]:
     return read_config(path) if path.exists() else {}
-
-
-def _events(path: Path) -> list[dict[str, Any]]:
-    """Of a log; a line that a kill has cut short is left out."""
-    if not path.exists():
-        return []
-    events = []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        try:
-            events.append(json.loads(line))
-        except ValueError:
-            continue
-    return [event for event in events if isinstance(event, dict)]

@@ -6,7 +6,7 @@ nav { position: sticky; top: 0; background: var(--paper); border-bottom: 1px sol
 section { scroll-margin-top: 3.5em; }
 .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(150px, 100%), 1fr)); gap: 10px; }
 .tile { border: 1px solid var(--line); border-radius: 8px; padding: 8px 12px; min-width: 0; }
-.tile b { display: block; font-size: 1.35rem; line-height: 1.3; font-variant-numeric: tabular-nums;
+.tile b { display: block; font-size: 1.2rem; line-height: 1.3; font-variant-numeric: tabular-nums;
   overflow-wrap: anywhere; }
 .tile span { color: var(--soft); font-size: .88em; overflow-wrap: anywhere; }
 .charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(270px, 100%), 1fr)); gap: 12px 20px;

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 
+from luke_tasks.mistakes.judging import Judged, Pair
 from luke_tasks.pages.shell import table
-from luke_tasks.report.judging import Judged, Pair
 
 _MOST_LABELS = 24  # of a confusion matrix; the rest are one
 _OTHER, _NONE = "other labels", "none"

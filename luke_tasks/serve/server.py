@@ -5,12 +5,14 @@ from __future__ import annotations
 import ipaddress
 import logging
 import re
+import signal
 import socket
 from collections.abc import Sequence
 from pathlib import Path
 
 import uvicorn
 from fastapi import FastAPI
+from uvicorn.server import HANDLED_SIGNALS
 
 from luke_tasks.errors import LukeTasksError, listed
 from luke_tasks.predictor import Predictor
@@ -112,9 +114,15 @@ def run_server(app: FastAPI, bound: socket.socket, timeout_seconds: float) -> No
 
 
 class _Server(uvicorn.Server):
-    """Says what a signal does."""
+    """Says what a signal does, and leaves one ignored that was: a script's Ctrl-C is not meant for its background."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._ignored = [signum for signum in HANDLED_SIGNALS if signal.getsignal(signum) is signal.SIG_IGN]
 
     def handle_exit(self, sig: int, frame: object) -> None:
+        if sig in self._ignored:
+            return
         if not self.should_exit:
             logger.info("stopping: no new requests, those in flight get their answers")
         super().handle_exit(sig, frame)  # type: ignore[arg-type]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import gzip
-import os
 import shutil
 import tarfile
 import zlib
@@ -76,10 +75,9 @@ def unpack(path: Path, directory: Path, name: str) -> None:
     except tarfile.HeaderError as error:
         raise ArchiveError(f"{path}: refused: has {error}, which no archive of ours or AllenNLP's has") from None
     except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
-        if getattr(error, "errno", None) in NO_ROOM:
-            reason = os.strerror(error.errno)
-            raise ArchiveError(f"{path}: cannot be unpacked into {directory}: {reason}; set TMPDIR to a folder with "
-                               "room for it") from None  # fmt: skip
+        if isinstance(error, OSError) and error.errno in NO_ROOM:
+            raise ArchiveError(f"{path}: cannot be unpacked into {directory}: {error.strerror}; set TMPDIR to a "
+                               "folder with room for it") from None  # fmt: skip
         raise ArchiveError(f"{path}: not a readable {name}, perhaps cut short or damaged ({error})") from None
     except Exception as error:  # tarfile lets through whatever its parsing of numbers and names meets
         raise ArchiveError(f"{path}: not a readable {name}, perhaps damaged ({reason_of(error)})") from error

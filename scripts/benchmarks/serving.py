@@ -94,7 +94,8 @@ async def _send(
         async with httpx.AsyncClient(base_url=address, timeout=120) as connection:
             for number in numbers:
                 if mixed and number % 10 == 3:
-                    load.refused += (await connection.post("predict", json=_BAD)).status_code == 422
+                    answer = await connection.post("predict", json=_BAD)
+                    load.refused += answer.status_code == 422
                 elif mixed and number % 10 == 7:
                     try:
                         await connection.post("predict", json=texts[number], timeout=_PATIENCE_SECONDS)

@@ -14,6 +14,7 @@ printed (lines in order; `...` stands for anything, also for left out lines). Th
     fails N             it ends with this exit status
     file NAME           the block is the content of this file of the page's folder, written when its turn comes
     broken              a jsonnet block that has faults, for a command after it to report
+    printed             a block of another language that is what the block before it printed, as `text` is
     over CONFIG         a jsonnet block that is laid over this config before it is checked
     serve               a server: it runs while the rest of the page does
     -o JSON, --flag X   added to the command lines of luke-tasks; `-o` is laid over their own overrides
@@ -31,11 +32,12 @@ from pathlib import Path
 
 _COMMENT = re.compile(r"<!--\s*test:\s*(.*?)\s*-->", re.DOTALL)
 _STEP = re.compile(
-    r"(?P<comment><!--\s*test:.*?-->)|^(?P<indent>[ \t]*)```[ \t]*(?P<language>[\w+-]*)[^\n]*\n(?P<text>.*?)^[ \t]*```[ \t]*$",
+    r"(?P<comment><!--\s*test:.*?-->)"
+    r"|^[ \t]*```[ \t]*(?P<language>[\w+-]*)[^\n]*\n(?P<text>.*?)^[ \t]*```[ \t]*$",
     re.DOTALL | re.MULTILINE,
 )
 _WITH_VALUE = {"fails", "file", "over"}
-_ALONE = {"tiny", "broken", "serve"}
+_ALONE = {"tiny", "broken", "printed", "serve"}
 
 
 @dataclass
@@ -45,6 +47,7 @@ class Mark:
     skip: str | None = None
     tiny: bool = False
     broken: bool = False
+    printed: bool = False
     serve: bool = False
     fails: int = 0
     file: str | None = None
@@ -86,7 +89,11 @@ class Block:
 
 
 def blocks_of(page: Path) -> list[Block]:
-    """The blocks in order. Raises ValueError, with file:line, for a comment that cannot be read or belongs to nothing."""
+    """The blocks in order.
+
+    Raises:
+        ValueError: with file:line, a comment cannot be read or has no block below it.
+    """
     text = page.read_text(encoding="utf-8")
     blocks: list[Block] = []
     waiting: tuple[str, int, int] | None = None  # a comment, its line and where it ends

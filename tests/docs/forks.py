@@ -8,6 +8,7 @@ passes on SIGINT and SIGTERM, and ends as the forked process does.
 from __future__ import annotations
 
 import atexit
+import gc
 import json
 import os
 import runpy
@@ -19,11 +20,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
-_CLIENT = '''#!{python} -IS
+_CLIENT = """#!{python} -IS
 import json, os, signal, socket, sys
 connection = socket.socket(socket.AF_UNIX)
 connection.connect({socket!r})
-request = dict(program=os.path.basename(sys.argv[0]), arguments=sys.argv[1:], folder=os.getcwd(), environment=dict(os.environ))
+request = dict(program=os.path.basename(sys.argv[0]), arguments=sys.argv[1:], folder=os.getcwd())
+request["environment"] = dict(os.environ)
 request = json.dumps(request).encode()
 socket.send_fds(connection, [len(request).to_bytes(8, "big")], [0, 1, 2])
 connection.sendall(request)
@@ -31,7 +33,7 @@ pid = int.from_bytes(connection.recv(8), "big")
 for number in (signal.SIGINT, signal.SIGTERM):
     signal.signal(number, lambda number, frame: os.kill(pid, number))
 sys.exit(connection.recv(1)[0])
-'''
+"""
 
 
 def write_programs(folder: Path, address: Path) -> None:
@@ -54,6 +56,8 @@ def serve(address: str) -> NoReturn:
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(address)
     listener.listen()
+    gc.collect()
+    gc.freeze()  # else each fork copies what its garbage collector looks at
     print("ready", flush=True)
     while True:
         connection, _ = listener.accept()
@@ -94,12 +98,15 @@ def _become(request: dict[str, Any], files: list[int]) -> NoReturn:
     os.environ.clear()
     os.environ.update(request["environment"])
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    sys.stdin, sys.stdout = open(0), open(1, "w", buffering=1)
-    sys.stderr = open(2, "w", buffering=1)
+    sys.stdin, sys.stdout = os.fdopen(0), os.fdopen(1, "w", buffering=1)
+    sys.stderr = os.fdopen(2, "w", buffering=1)
     status = 0
     try:
         arguments = request["arguments"]
-        _run(arguments if request["program"].startswith("python") else ["-m", "luke_tasks", *arguments])
+        if request["program"].startswith("python") and arguments[:2] != ["-m", "luke_tasks"]:
+            _run(arguments)
+        else:
+            sys.exit(_run_command(arguments if arguments[:1] != ["-m"] else arguments[2:]))
     except SystemExit as error:
         status = error.code if isinstance(error.code, int) else 0 if error.code is None else 1
         if isinstance(error.code, str):
@@ -113,14 +120,20 @@ def _become(request: dict[str, Any], files: list[int]) -> NoReturn:
         os._exit(status)
 
 
+def _run_command(arguments: list[str]) -> int:
+    """What `luke-tasks ARGUMENTS` does; the exit status."""
+    from luke_tasks.__main__ import main
+    from tests.docs.shortened import shortened
+
+    sys.argv = ["luke-tasks", *shortened(arguments)]
+    return main()
+
+
 def _run(arguments: list[str]) -> None:
     """What `python ARGUMENTS` does, for `-m MODULE`, `-c TEXT`, `-` and a file."""
     kind = arguments[0] if arguments else "-"
     if kind == "-m":
-        from tests.docs.shortened import shortened
-
-        is_ours = arguments[1] == "luke_tasks"
-        sys.argv = [arguments[1], *(shortened(arguments[2:]) if is_ours else arguments[2:])]
+        sys.argv = arguments[1:]
         sys.path.insert(0, os.getcwd())
         runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
     elif kind in ("-c", "-"):

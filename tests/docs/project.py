@@ -25,7 +25,10 @@ from tests.docs.blocks import Block
 from tests.docs.shortened import ADDED, TINY
 
 _SECONDS = 120  # for one block
-_OURS = re.compile(r"(?:^|[|;&]\s*|\s-m\s+)(?:allennlp|luke-tasks|luke_tasks)\s+(?P<arguments>[a-z][^|;&\n]*)", re.MULTILINE)
+_PORT = 8000
+_OURS = re.compile(
+    r"(?:^|[|;&]\s*|\s-m\s+)(?:allennlp|luke-tasks|luke_tasks)\s+(?P<arguments>[a-z][^|;&\n]*)", re.MULTILINE
+)
 _URL = re.compile(r"https?://127\.0\.0\.1:(\d+)")
 _EXTERNAL = re.compile(r"""std\.extVar\(\s*["'](\w+)["']\s*\)""")
 
@@ -47,6 +50,7 @@ class Project:
         self.checkpoint = checkpoint
         self.output = ""  # of the block before
         self._servers: list[subprocess.Popen[bytes]] = []
+        self._port = _PORT  # of the server that was started last; pages speak of the usual one
         for name in ("data", "configs", "scripts"):
             (folder / name).symlink_to(ROOT / name)
         self._environment = {
@@ -65,9 +69,12 @@ class Project:
             if block.language == "bash":
                 parse_command_lines(block.text)
             return
+        if block.mark.printed:
+            compare(block.text, self.output)
+            return
         run = getattr(self, f"_{block.language or 'nothing'}", None)
         if run is None:
-            raise PageError(f"no way to run a block of {block.language or 'no language'!r}: name one, or say skip REASON")
+            raise PageError(f"no way to run a block of {block.language or 'no language'!r}: name one, or skip REASON")
         run(block)
 
     def close(self) -> None:
@@ -83,7 +90,8 @@ class Project:
 
     def _bash(self, block: Block) -> None:
         parse_command_lines(block.text)
-        self._execute(["bash", "-euo", "pipefail", "-c", block.text], block)
+        script = block.text.replace(f"127.0.0.1:{_PORT}", f"127.0.0.1:{self._port}")
+        self._execute(["bash", "-euo", "pipefail", "-c", script], block)
 
     def _console(self, block: Block) -> None:
         """Lines `$ COMMAND`, each with what it prints."""
@@ -150,7 +158,8 @@ class Project:
                                        stderr=subprocess.STDOUT, start_new_session=True)  # fmt: skip
             if block.mark.serve:
                 self._servers.append(process)
-                _wait_for_server(process, log)
+                self._port = _wait_for_server(process, log)
+                self.output = log.read_text(encoding="utf-8").replace(f":{self._port}/", f":{_PORT}/")
                 return
             try:
                 status = process.wait(timeout=_SECONDS)
@@ -195,11 +204,12 @@ def parse_command_lines(script: str) -> None:
                 raise PageError(f"not a command line of luke-tasks: {match[0].strip()}") from None
 
 
-def _wait_for_server(process: subprocess.Popen[bytes], log: Path) -> None:
+def _wait_for_server(process: subprocess.Popen[bytes], log: Path) -> int:
+    """The port at which it answers."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and process.poll() is None:
         if found := _URL.search(log.read_text(encoding="utf-8", errors="replace")):
             with suppress(OSError), socket.create_connection(("127.0.0.1", int(found[1])), timeout=1):
-                return
+                return int(found[1])
         time.sleep(0.1)
     raise PageError(f"no server came up:\n{log.read_text(encoding='utf-8', errors='replace')[-3000:]}")

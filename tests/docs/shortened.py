@@ -33,8 +33,9 @@ def shortened(arguments: list[str]) -> list[str]:
 def _with_overrides(arguments: list[str], changes: list[str]) -> list[str]:
     """Overrides are Jsonnet: objects are laid over each other with `+`."""
     given = _given_overrides(arguments)
-    rest = [word for index, word in enumerate(arguments)
-            if word not in ("-o", "--overrides") and (index == 0 or arguments[index - 1] not in ("-o", "--overrides"))]  # fmt: skip
+    flags = ("-o", "--overrides")
+    before = ["", *arguments]
+    rest = [word for word, last in zip(arguments, before, strict=False) if word not in flags and last not in flags]
     return [*rest, "-o", " + ".join(f"({text})" for text in (given or "{}", *changes))]
 
 
@@ -64,7 +65,7 @@ def _cut(path: Path) -> Path:
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".json":
         content = json.loads(text)
-        content["data"] = content["data"][:_RECORDS // 6]
+        content["data"] = content["data"][: _RECORDS // 6]
         target.write_text(json.dumps(content), encoding="utf-8")
     else:
         target.write_text("".join(_first(text, path.suffix)), encoding="utf-8")

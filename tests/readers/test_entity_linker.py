@@ -213,6 +213,9 @@ def test_a_vocabulary_beyond_the_encoders(tokenizer: Tokenizer, tmp_path: Path, 
         ("v.tsv", "[PAD]\t0\nLondon\n", "FILE:2: expected name<TAB>count, found 'London'"),
         ("v.jsonl", '{"id": 0}\n', 'FILE:1: expected {"id": ..., "entities": [[name, language], ...]}, found '
          "'{\"id\": 0}'"),
+        ("v.jsonl", '{"id": 1e999, "entities": [["London", "en"]]}\n',  # found by fuzzing
+         'FILE:1: expected {"id": ..., "entities": [[name, language], ...]}, found \'{"id": 1e999, "entities": '
+         "[[\"London\", \"en\"]]}'"),
     ],
 )  # fmt: skip
 def test_bad_vocabularies(tmp_path: Path, name: str, content: str, message: str) -> None:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from luke_tasks.report.cases import Case
+from luke_tasks.mistakes.cases import Case
 from tests.pages.samples import predictions
 
 

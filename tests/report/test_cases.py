@@ -18,6 +18,8 @@ from luke_tasks.heads.question_answering import AnswerCandidate, AnswerPredictio
 from luke_tasks.heads.relation_classification import RelationArgument, RelationPrediction
 from luke_tasks.heads.sequence_classification import TextPrediction
 from luke_tasks.heads.token_classification import LabelledWord, TokenPrediction
+from luke_tasks.mistakes.cases import Case, cases_of
+from luke_tasks.mistakes.judging import judge
 from luke_tasks.readers.conll_span import NerExample
 from luke_tasks.readers.conll_tokens import TokenExample
 from luke_tasks.readers.entity_typing import EntityTypingExample
@@ -30,8 +32,6 @@ from luke_tasks.readers.relation_classification import RelationExample
 from luke_tasks.readers.sequence_classification import TextExample
 from luke_tasks.readers.squad_format import GoldAnswer, Languages, SquadExample
 from luke_tasks.readers.tagging import Span
-from luke_tasks.report.cases import Case, cases_of
-from luke_tasks.report.judging import judge
 
 WORDS = ["Ada", "left", ".", "Bo", "Lo", "won"]
 TEXT = "Ada left . Bo Lo won"

@@ -11,8 +11,8 @@ import pytest
 
 from luke_tasks.heads.ner import _ScoredSpan
 from luke_tasks.metrics.span_f1 import SpanF1
+from luke_tasks.mistakes.judging import judge
 from luke_tasks.report.errors import chosen, compare, error_html
-from luke_tasks.report.judging import judge
 from luke_tasks.report.tables import confusion_matrix, label_scores
 from tests.pages.samples import NASTY
 from tests.report.samples import spans_case, wrong_cases

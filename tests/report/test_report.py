@@ -15,7 +15,8 @@ from luke_tasks.__main__ import main
 from luke_tasks.report import predicting
 from luke_tasks.report.page import report_page
 from luke_tasks.report.predicting import CACHE_NAME, Answers
-from luke_tasks.report.run import Run, flat, names_of, read_run
+from luke_tasks.report.run import Run, names_of, read_run
+from luke_tasks.runs import flat
 from tests.browser import DESKTOP, PHONE, browser_page, open_file
 from tests.conftest import write_ner_config, write_ner_files
 from tests.report.samples import spans_case
@@ -200,14 +201,15 @@ def test_steps_and_end_of_a_log(tmp_path: Path) -> None:
         {"event": "step", "epoch": 0, "step": 5, "loss": 1.0, "lr": 0.1},
         {"event": "step", "epoch": 0, "step": 6, "loss": None, "lr": 0.1, "skipped": "loss is nan"},
         {"event": "epoch", "words_per_second": 100.0},
-        {"event": "end", "reason": "interrupted", "message": None},
+        {"event": "end", "reason": "error", "message": "no <room>"},
     ]
     lines = [json.dumps(event) for event in events]
     (tmp_path / "log.jsonl").write_text("\n".join([*lines, '{"event": "st']), encoding="utf-8")
     run = read_run(tmp_path, "a")
     assert (run.step_curve("loss"), run.step_curve("lr")) == ([(0.5, 1.0)], [(0.5, 0.1), (0.6, 0.1)])
-    assert (run.status, run.words_per_second, run.main_metric) == ("interrupted", 100.0, "f1")
-    assert "Learning rate" in report_page([run], most_errors=0)
+    assert (run.status, run.words_per_second, run.main_metric) == ("error", 100.0, "f1")
+    page = report_page([run], most_errors=0)
+    assert "Learning rate" in page and "no &lt;room&gt;" in page
 
 
 def test_names_tell_runs_apart() -> None:
@@ -216,7 +218,8 @@ def test_names_tell_runs_apart() -> None:
 
 
 def test_flat() -> None:
-    assert flat({"a": {"b": [1, {"c": 2}]}, "d": [], "e": {}}) == {"a.b.0": 1, "a.b.1.c": 2, "d": [], "e": {}}
+    config = {"a": {"b": [1, {"c": 2}]}, "d": [], "e": {}, "f": [1, 2]}
+    assert dict(flat(config)) == {"a.b.0": 1, "a.b.1.c": 2, "d": [], "e": {}, "f": [1, 2]}
 
 
 def test_runs_of_other_forms_are_refused(runs: list[Path]) -> None:

@@ -85,6 +85,22 @@ def test_a_bad_input_is_told_why(server: str, name: str, value: Any, line: str) 
     assert answer.json()["error"].startswith(line)
 
 
+@pytest.mark.parametrize("task", TASKS)
+def test_any_json_is_answered_or_refused(server: str, archives: dict[str, Path], task: str) -> None:
+    """Whatever stands where something else belongs: no input brings down the model, or the others of its request."""
+    example = form_of(luke_tasks.load(archives[task], cuda_device=-1).reader).example
+    odd: list[Any] = [None, True, -1, 1e400, "", " ", "\u200b", [], [[]], [None], [[0, 10**30]], [[1, 0]], [[0, 1, 5]],
+                      {}, {"start": 0}, [{"start": 0, "end": 1}], ["", "x"], [0, 1], "é" * 500]  # fmt: skip
+    inputs = [*odd, *({**example, key: value} for key in (*example, "words", "id") for value in odd), example]
+    for first in range(0, len(inputs), 60):
+        part = inputs[first : first + 60]
+        answer = httpx.post(f"{server}/api/{task}/predict", content=json.dumps(part), timeout=120)
+        assert answer.status_code == 200
+        errors = [one["error"] for one in answer.json() if "error" in one]
+        assert all(error.startswith("input ") for error in errors), errors
+    assert "error" not in answer.json()[-1]
+
+
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"[" * 100_000, b"1" * 5000])
 def test_a_body_that_is_no_json(server: str, body: bytes) -> None:
     answer = httpx.post(f"{server}/api/ner/predict", content=body, timeout=60)

@@ -88,6 +88,12 @@ def test_wrong_requests(arguments: list[str], line: str, capsys: pytest.CaptureF
     assert capsys.readouterr().err.startswith(line)
 
 
+def test_without_its_libraries(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    assert main(["serve", "x"]) == 2
+    assert capsys.readouterr().err == "serve needs uvicorn: pip install 'luke-tasks[serve]'\n"
+
+
 def test_a_port_that_is_taken(capsys: pytest.CaptureFixture[str]) -> None:
     """Is said before a model is loaded."""
     with socket.create_server(("127.0.0.1", 0)) as taken:

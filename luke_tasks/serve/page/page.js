@@ -75,22 +75,24 @@ class TextPart {
     this.draw();
   }
 
-  edited() { // marks move with their text; one whose text is gone goes, too
+  edited() { // marks move with their text
     const before = this.text, after = this.area.value;
-    let first = 0, last = 0;
+    let first = 0, last = 0; // units that are the same at the beginning and at the end
     const most = Math.min(before.length, after.length);
     while (first < most && before[first] === after[first]) first++;
     while (last < most - first && before[before.length - 1 - last] === after[after.length - 1 - last]) last++;
     const changedEnd = before.length - last, grown = after.length - before.length;
-    const continues = changedEnd === first && /^[\p{L}\p{N}]/u.test(after.slice(first, first + grown)); // of a word
-    const moved = ([start, end]) => [
-      start >= changedEnd ? start + grown : Math.min(start, first),
-      end >= changedEnd && end > first ? end + grown : Math.min(end, first),
-    ];
+    const continuesWord = changedEnd === first && /^[\p{L}\p{N}]/u.test(after.slice(first, first + grown));
+
+    const moved = ([start, end]) => { // null: it was replaced together with what stood around it
+      if (end < first || (end === first && !continuesWord)) return [start, end];
+      if (first <= start && end <= changedEnd && changedEnd - first > end - start) return null;
+      return span(after, start >= changedEnd ? start + grown : Math.min(start, first),
+                  end >= changedEnd ? end + grown : first);
+    };
     this.text = after;
     for (const key in this.spans) {
-      this.spans[key] = this.spans[key].map((one) => (one[1] < first ? one : one[1] > first ? moved(one) : continues ? [one[0], one[1] + grown] : one))
-        .map(([start, end]) => span(after, start, end)).filter(([start, end]) => start < end);
+      this.spans[key] = this.spans[key].map(moved).filter((one) => one && one[0] < one[1]);
     }
     this.draw();
   }

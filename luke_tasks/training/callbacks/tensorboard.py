@@ -43,7 +43,7 @@ class TensorBoardCallback(Callback):
         self.errors = validation.errors(self.log_errors)
 
     def on_epoch(self, metrics: dict[str, Any]) -> None:
-        from luke_tasks.report.error_rows import markdown_table
+        from luke_tasks.mistakes.error_rows import markdown_table
 
         for key, value in metrics.items():
             if isinstance(value, (int, float)):

@@ -22,7 +22,7 @@ class Validation:
     predictions: Sequence[Any]
 
     def errors(self, most: int) -> list[list[str]]:
-        """At most so many errors, a row each: `report.error_rows.COLUMNS`. None for a task of one's own."""
-        from luke_tasks.report.error_rows import error_rows  # which callbacks alone need
+        """At most so many errors, a row each: `mistakes.error_rows.COLUMNS`. None for a task of one's own."""
+        from luke_tasks.mistakes.error_rows import error_rows  # which callbacks alone need
 
         return error_rows(self.task, self.examples, self.predictions, most)

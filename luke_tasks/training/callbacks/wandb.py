@@ -84,7 +84,7 @@ class WandbCallback(Callback):
         if self.errors and metrics["best_epoch"] == metrics["epoch"]:
             import wandb
 
-            from luke_tasks.report.error_rows import COLUMNS
+            from luke_tasks.mistakes.error_rows import COLUMNS
 
             logged["validation_errors"] = wandb.Table(columns=list(COLUMNS), data=self.errors)
         self.run.log(logged)

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from luke_tasks.report.cases import Case, cases_of
-from luke_tasks.report.judging import Judged, is_filled, judge, predicted_labels
+from luke_tasks.mistakes.cases import Case, cases_of
+from luke_tasks.mistakes.judging import Judged, is_filled, judge, predicted_labels
 
 COLUMNS = ("where", "error", "text", "gold", "predicted")
 _MOST_CHARACTERS = 1000  # of a text

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from luke_tasks.metrics import answer_text
-from luke_tasks.report.cases import Case
+from luke_tasks.mistakes.cases import Case
 
 Pair = tuple[str | None, str | None]  # gold and predicted label; None: there is none
 TABLE_FORMS = ("spans", "words", "label", "labels", "choice")  # those whose pairs make a table of labels
