@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -173,8 +174,8 @@ def _write(args: argparse.Namespace, file: DataFile, fit: Fit, columns: object) 
     print(f"{measures.examples:,} {measures.unit} for training, {numbers[0]:,} for validation"
           + (f", {numbers[1]:,} for testing" if test else ""))  # fmt: skip
     print(f"written: {args.output}\n\nNext:")
-    print(f"  luke-tasks check {args.output}")
-    print(f"  allennlp train {args.output} -s {run_dir(args.output)}")
+    print(f"  luke-tasks check {shlex.quote(args.output)}")
+    print(f"  allennlp train {shlex.quote(args.output)} -s {shlex.quote(run_dir(args.output))}")
     return 0
 
 

@@ -117,7 +117,11 @@ def text_fit(
 def fasttext_fit(file: DataFile, lines: Sequence[str]) -> Fit:
     """The fit of a file whose lines begin with `__label__CLASS`."""
     classes = names(line.split()[0].removeprefix(LABEL_SIGN) for line in lines)
-    conversion = Conversion("a table of text and label", ".tsv", partial(_of_fasttext, lines))
+    several = sum(line.split()[1:2] != [] and line.split()[1].startswith(LABEL_SIGN) for line in lines)
+    left_out = (
+        f"; of several labels the first is kept, which drops others on {several:,} of the lines" if several else ""
+    )
+    conversion = Conversion(f"a table of text and label{left_out}", ".tsv", partial(_of_fasttext, lines))
     return Fit("sequence_classification", {"type": "sequence_classification"},
                f"found lines that begin with {LABEL_SIGN}: {classes}", {"type": classes}, conversion)  # fmt: skip
 

@@ -376,6 +376,7 @@ def test_input_that_ends(answers: list[str], capsys: pytest.CaptureFixture[str])
         (["--train", "packed.gz"], "is a gzip archive: unpack it"),
         (["--train", "binary.dat"], "holds zero bytes"),
         (["--train", "bad.json"], "begins as JSON does, but is none"),
+        (["--train", "mixed.json"], "record 2 is no JSON object as the others are: '7'"),
         (["--train", "few.txt"], "cannot tell which task this is for; it begins with\n      hello"),
         (["--train", "few.txt", "--task", "ner"], "ner reads this format:\n"),
         (["--train", "train.txt", "--task", "record"], "It looks like data for --task ner"),
@@ -394,6 +395,7 @@ def test_refused(capsys: pytest.CaptureFixture[str], folder: Path, arguments: li
     Path("few.txt").write_text("hello\n", encoding="utf-8")
     Path("empty.txt").write_text("\n", encoding="utf-8")
     Path("bad.json").write_text('{"a": [1,\n', encoding="utf-8")
+    Path("mixed.json").write_text('[{"text": "Ada"}, 7]', encoding="utf-8")
     Path("numbers.jsonl").write_text('{"tokens": ["a", "b"], "ner_tags": [0, 1]}\n', encoding="utf-8")
     Path("table.csv").write_text("text,label\nA day.,x\n", encoding="utf-8")
     odd = {"left_context_token": [], "mention_span": "x", "right_context_token": [], "y_str": 1}
