@@ -179,9 +179,7 @@ def _errors(runs: Sequence[Run], judged: dict[str, list[Judged]], form: str, mos
         return ""
     errors = compare([(run.answers.data_key, judged[run.name]) for run in asked if run.answers is not None])
     cases = max(len(of_run) for of_run in judged.values())
-    unit = {"spans": "sentences", "words": "sentences", "answers": "questions", "candidates": "queries"}.get(
-        form, "texts"
-    )
+    unit = _UNITS.get(form, "texts")
     files = ", ".join(dict.fromkeys(run.answers.data for run in asked if run.answers is not None))
     intro = f"<p>{escape(files)}: {len(errors):,} of {cases:,} {unit} with an error.</p>"
     if len(asked) > 1:

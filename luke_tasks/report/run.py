@@ -105,7 +105,9 @@ def read_run(directory: Path, name: str) -> Run:
         what = "is a file" if directory.exists() else "no such directory"
         raise ArchiveError(f"{directory}: {what}; expected the directory of a run (-s of train)")
     if not (directory / "config.json").exists():
-        raise ArchiveError(f"{directory}: has no config.json; expected the directory of a run (-s of train)")
+        below = sorted(str(path.parent) for path in directory.glob("*/config.json"))
+        runs = f"; these are in it: {', '.join(below[:5])}{', ...' if len(below) > 5 else ''}" if below else ""
+        raise ArchiveError(f"{directory}: has no config.json; expected the directory of a run (-s of train){runs}")
     paths = sorted(directory.glob("metrics_epoch_*.json"), key=lambda path: int(re.sub(r"\D", "", path.stem) or 0))
     events = read_log(directory) if (directory / LOG_NAME).exists() else []  # a run of AllenNLP has none
     of_kind = {kind: [event for event in events if event.get("event") == kind] for kind in ("start", "step", "epoch")}
