@@ -116,7 +116,10 @@ def test_narrow_terminal_gets_blocks(capsys: pytest.CaptureFixture[str], monkeyp
                     "meta.json in it"),
         (["runs", "--keys", "best_validation_f2"],
          "--keys: no run has a metric like 'best_validation_f2'; did you mean best_validation_f1?"),
-        (["runs", "--config-keys", "*.learning"], "--config-keys: no run has a key of a config like '*.learning'"),
+        (["runs", "--config-keys", "*.learning"],
+         "--config-keys: no run has a key of a config like '*.learning' (there are dataset_reader.context, "
+         "dataset_reader.type, model.head.dropout, model.head.type, trainer.callbacks, trainer.num_epochs, "
+         "trainer.optimizer.betas, trainer.optimizer.lr, trainer.optimizer.type, trainer.validation_metric)"),
         (["runs", "--sort", "f1"], "--sort: there is no column 'f1' (columns: run, state, epochs, "
                                    "best_validation_f1, trainer.optimizer.lr, error)"),
     ],
