@@ -46,7 +46,7 @@ def sizes_of(found: ReadSet) -> dict[str, Any]:
         "windows": len(windows),
         "word_pieces": sum(pieces),
         "entities": sum(entities),
-        "labels": dict(found.label_counts.most_common()),
+        "labels": _label_counts(found),
         "lengths": {
             "words_per_example": distribution(_words_of_examples(found)),
             "words_per_sentence": distribution(last - first for first, last in sentences),
@@ -84,6 +84,15 @@ def padding_share(features: Sequence[Any], loader: DataLoader, *, seed: int | No
     if seed is None:
         return sizes.padding_share(evaluation_order(sizes, batch_size=loader.batch_size, max_tokens=loader.max_tokens))
     return sizes.padding_share(loader.order(features, seed=seed, epoch=0))
+
+
+def _label_counts(found: ReadSet) -> dict[str, int]:
+    """Gold labels, the most frequent first. Of named entities `O` comes first, and counts words outside entities."""
+    counts = dict(found.label_counts.most_common())
+    if found.reader.task == "ner" and "O" in counts:
+        entities = [entity for example in found.examples for entity in example.entities or ()]
+        counts = {"O": counts.pop("O") - sum(entity.end - entity.start for entity in entities), **counts}
+    return counts
 
 
 def _words_of_examples(found: ReadSet) -> Iterable[int]:

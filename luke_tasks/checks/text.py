@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -82,6 +83,9 @@ def _fault_lines(found: Mapping[str, Any]) -> Iterator[str]:
     yield from (f"  {fault}" for fault in faults[:_MOST_FAULTS])
     if len(faults) > _MOST_FAULTS:
         yield f"  ... and {len(faults) - _MOST_FAULTS:,} more (--json lists all)"
+    if len(faults) > max(_MOST_FAULTS, found["sentences"] or found["examples"]):
+        yield ("  (more faults than data without: perhaps the file has another form than dataset_reader expects; "
+               f"`luke-tasks init --train {shlex.quote(found['path'])}` tells, and can write it anew)")  # fmt: skip
     if not found["is_whole"] and found["examples"]:
         yield "  (here reading ended: what follows in the file was not looked at)"
 
@@ -93,7 +97,8 @@ def _rows(sets: Sequence[Mapping[str, Any]]) -> Iterator[list[str]]:
     yield ["padding in batches", *(f"{found['padding_share']:.0%}" for found in sets)]
     longest = dict.fromkeys(found["max_sequence_length"] for found in sets)
     shown = " or ".join(map(str, longest))
-    yield [f"windows filled ({shown} pieces)", *(_share(found["full_windows"], found["windows"]) for found in sets)]
+    full = [_share(found["full_windows"], found["windows"]) for found in sets]
+    yield [f"windows of full length ({shown})", *full]
     of_documents = any(found["sentences"] for found in sets)
     for key, name in _LENGTHS.items():
         if key == "words_per_example" and of_documents:

@@ -53,9 +53,16 @@ def check_input_file(name: str, expected: str) -> None:
         raise DataError(f"{name}: no such file; expected {expected}")
 
 
-def check_output_files(names: Iterable[str | None]) -> None:
-    """Raises LukeTasksError when one of them could not be written, before any work is done for it."""
+def check_output_files(names: Iterable[str | None], *, read: Iterable[str] = ()) -> None:
+    """Raises LukeTasksError when one of them could not be written, before any work is done for it.
+
+    Args:
+        read: files that the command reads, which none of its own may replace.
+    """
+    inputs = {Path(name).resolve() for name in read}
     for name in names:
+        if name and Path(name).resolve() in inputs:
+            raise LukeTasksError(f"{name}: is read by this command and would be replaced; choose another name to write")
         if name and Path(name).is_dir():
             raise LukeTasksError(f"{name}: is a directory; expected the name of a file to write")
         if name and not Path(name).parent.is_dir():

@@ -77,7 +77,7 @@ class _Terminal(logging.StreamHandler):
     """Standard error as it is at each moment: a live bar puts something in its place, to print above the bar."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.setStream(sys.stderr)
+        self.stream = sys.stderr  # setStream would flush what was there, which may be closed by now
         super().emit(record)
 
 

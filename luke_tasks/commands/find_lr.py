@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from luke_tasks.training.lr_search import Range, Search, Suggestion
 
 logger = logging.getLogger(__name__)
+_LOG_FROM = 10.0  # highest loss over lowest, above which a straight axis would hide the valley
 _X_LABEL = "learning rate (grey: each step, blue: smoothed)"
 _NAMES = ("lr-losses.json", "lr-losses.csv", "lr-losses.svg")
 
@@ -117,9 +118,11 @@ def _write(directory: Path, rates: Range, search: Search, found: Suggestion) -> 
         writer.writerows(rows)
     series = [Series("loss", [(row["lr"], row["loss"]) for row in rows], colour="#8a8f98"),
               Series("smoothed", [(row["lr"], row["smoothed"]) for row in rows], colour="#4c86c6")]  # fmt: skip
+    shown = [loss for row in rows for loss in (row["loss"], row["smoothed"]) if math.isfinite(loss)]
+    log_y = min(shown, default=0.0) > 0 and max(shown) > _LOG_FROM * min(shown)
     verticals = [(found.lr, f"suggested {found.lr:.2g}")] if found.lr is not None else []
-    svg = chart_svg(series, title="loss over learning rate", x_label=_X_LABEL, y_label="loss", log_x=True,
-                    verticals=verticals)  # fmt: skip
+    svg = chart_svg(series, title="loss over learning rate", x_label=_X_LABEL, log_x=True, log_y=log_y,
+                    y_label="loss (logarithmic)" if log_y else "loss", verticals=verticals)  # fmt: skip
     svg = svg.replace(">", '><rect width="100%" height="100%" fill="white"/>', 1)  # text is black in a file by itself
     with replacing(directory / _NAMES[2]) as partial:
         partial.write_text(svg + "\n", encoding="utf-8")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,6 +56,9 @@ def run(args: argparse.Namespace) -> int:
     """Look, ask, convert and split where wanted, measure, write."""
     log_to_terminal()
     asker = Asker(args.yes)
+    for flag in ("train", "validation", "test", "output"):
+        if getattr(args, flag) is not None:
+            setattr(args, flag, _path(getattr(args, flag)))
     if args.split is not None and not 0 < args.split < 1:
         raise LukeTasksError(f"--split: expected a share between 0 and 1, such as 0.1, found {args.split:g}")
     if args.split is not None and args.validation is not None:
@@ -62,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
     if args.train is None:
         if not asker.can_ask:
             raise LukeTasksError("--train is missing: name the file of your training data")
-        args.train = asker.text("Training data, a file", None, _no_file)
+        args.train = _path(asker.text("Training data, a file", None, _no_file))
     from luke_tasks.own_data.guess import fits_of, unknown
     from luke_tasks.own_data.kinds import look_at
     from luke_tasks.own_data.table_fits import Columns
@@ -124,11 +128,11 @@ def _fill_in(args: argparse.Namespace, asker: Asker, fit: Fit) -> None:
         if _share(answer) is not None:
             args.split = _share(answer)
         else:
-            args.validation = answer
+            args.validation = _path(answer)
     if args.test is None and (asker.can_ask or args.yes):
         found = _sibling(args.train, "test")
         answer = asker.text("Test data, a file, or none", found or "none", _no_file_or_none)
-        args.test = None if answer == "none" else answer
+        args.test = None if answer == "none" else _path(answer)
     if args.model is None:
         args.model = asker.text("Model: embedded:minilm (small, trains on a CPU), or a folder or hub name such as "
                                 "studio-ousia/luke-base", _MODEL)  # fmt: skip
@@ -170,8 +174,8 @@ def _write(args: argparse.Namespace, file: DataFile, fit: Fit, columns: object) 
     print(f"{measures.examples:,} {measures.unit} for training, {numbers[0]:,} for validation"
           + (f", {numbers[1]:,} for testing" if test else ""))  # fmt: skip
     print(f"written: {args.output}\n\nNext:")
-    print(f"  luke-tasks check {args.output}")
-    print(f"  allennlp train {args.output} -s {run_dir(args.output)}")
+    print(f"  luke-tasks check {shlex.quote(args.output)}")
+    print(f"  allennlp train {shlex.quote(args.output)} -s {shlex.quote(run_dir(args.output))}")
     return 0
 
 
@@ -183,6 +187,11 @@ def _sibling(train: str, what: str) -> str | None:
         if other != path and other.is_file():
             return str(other)
     return None
+
+
+def _path(name: str) -> str:
+    """With the home folder in the place of `~`, which no shell replaces in an answer, nor in `--train=~/x`."""
+    return str(Path(name).expanduser()) if name.startswith("~") else name
 
 
 def _share(answer: str) -> float | None:

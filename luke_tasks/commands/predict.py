@@ -62,7 +62,6 @@ def run(args: argparse.Namespace) -> int:
     """Load, predict, print line by line; or into a folder, shard by shard."""
     log_to_terminal()
     check_batch_arguments(args)
-    check_output_files([args.output_file, args.html])
     if args.output_dir is not None:
         return _run_bulk(args)
     for flag in _BULK_FLAGS:
@@ -70,7 +69,10 @@ def run(args: argparse.Namespace) -> int:
             raise LukeTasksError(
                 f"--{flag.replace('_', '-')} goes with --output-dir, where the predictions are written"
             )
+    if args.html and args.output_file and Path(args.html).resolve() == Path(args.output_file).resolve():
+        raise LukeTasksError(f"--html and --output-file: both are {args.html}; give each a name of its own")
     files = _input_files(args.input_file)
+    check_output_files([args.output_file, args.html], read=[args.archive, *files])
     if "-" in files and args.use_dataset_reader:
         raise LukeTasksError("--use-dataset-reader reads a file, not standard input")
     trained = load_model(args)

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from luke_tasks.commands._tables import comma_separated, fitted, markdown
-from luke_tasks.errors import LukeTasksError, printable
+from luke_tasks.errors import LukeTasksError, listed, printable
 
 if TYPE_CHECKING:
     from luke_tasks.runs import Run
+
+_MOST_NAMED = 20  # keys in a message
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,8 +25,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="metrics to show, as metrics.json names them; * stands for anything (default: "
                              "best_validation_ and test_ with each run's validation_metric)")  # fmt: skip
     parser.add_argument("--config-keys", nargs="*", metavar="PATH",
-                        help="keys of the config to show, with * for anything; none: no keys (default: those in which "
-                             "the runs differ)")  # fmt: skip
+                        help="keys of the config to show, in full or their last words, with * for anything; "
+                             "none: no keys (default: those in which the runs differ)")  # fmt: skip
     parser.add_argument("--sort", metavar="COLUMN",
                         help="largest first (of a column whose name ends in loss, smallest first); text from A to Z; "
                              "runs without a value last (default: by path)")  # fmt: skip
@@ -70,7 +72,7 @@ def _config_keys(runs: list[Run], patterns: list[str] | None) -> list[str]:
     known = list(dict.fromkeys(key for config in configs for key in config))
     if patterns is None:
         return [key for key in known if any(config.get(key) != configs[0].get(key) for config in configs)]
-    found = {pattern: fnmatch.filter(known, pattern) for pattern in patterns}
+    found = {pattern: fnmatch.filter(known, pattern) or fnmatch.filter(known, f"*.{pattern}") for pattern in patterns}
     _check_found(found, known, "--config-keys", "key of a config")
     return [key for key in known if any(key in keys for keys in found.values())]
 
@@ -79,7 +81,8 @@ def _check_found(found: dict[str, list[str]], known: list[str], flag: str, what:
     for pattern, keys in found.items():
         if not keys:
             near = _nearest(pattern, known)
-            raise LukeTasksError(f"{flag}: no run has a {what} like {pattern!r}{near}")
+            there = printable(listed(sorted(known), _MOST_NAMED))
+            raise LukeTasksError(f"{flag}: no run has a {what} like {pattern!r}{near or f' (there are {there})'}")
 
 
 def _record(one: Run, metrics: list[str], keys: list[str]) -> dict[str, Any]:
@@ -130,12 +133,13 @@ def _lines(records: list[dict[str, Any]], keys: list[str], form: str) -> list[st
 
 
 def _short_names(names: list[str]) -> dict[str, str]:
-    """Full name → its last word, or as many as tell it from all others."""
+    """Full name → its last word, or as many as tell it from all others; none begins with an index of a list."""
     short = {}
     for name in names:
         words = name.split(".")
         endings = [".".join(words[-number:]) for number in range(1, len(words) + 1)]
-        alone = (one for one in endings if sum(f".{other}".endswith(f".{one}") for other in names) == 1)
+        alone = (one for one in endings if not one[:1].isdigit()
+                 and sum(f".{other}".endswith(f".{one}") for other in names) == 1)  # fmt: skip
         short[name] = next(alone, name)
     return short
 

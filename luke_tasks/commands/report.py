@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import argparse
 import logging
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from luke_tasks.commands._arguments import add_batch_arguments, check_batch_arguments, check_output_files
 from luke_tasks.commands._logging import log_to_terminal
 from luke_tasks.errors import LukeTasksError
+
+if TYPE_CHECKING:
+    from luke_tasks.report.run import Run
 
 logger = logging.getLogger(__name__)
 _MOST_ERRORS = 500
@@ -42,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     from luke_tasks.report.run import names_of, read_run
 
     runs = [read_run(path, name) for path, name in zip(directories, names_of(directories), strict=True)]
-    check_output_files([str(output)])
+    check_output_files([str(output)], read=_read_files(runs, args.data))
     if not args.no_predictions:
         from luke_tasks.report.predicting import WEIGHTS_NAME, answers_of, validation_file
 
@@ -61,3 +66,9 @@ def run(args: argparse.Namespace) -> int:
     write_report(runs, output, most_errors=args.errors)
     logger.info("%s (%.0f kB)", output, output.stat().st_size / 1e3)
     return 0
+
+
+def _read_files(runs: Iterable[Run], data: str | None) -> list[str]:
+    """What the page must not replace: the runs' own files and the data."""
+    own = [str(path) for one in runs for path in one.directory.iterdir() if path.suffix != ".html"]
+    return own + [name for name in (data, *(one.config.get("validation_data_path") for one in runs)) if name]

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 from collections.abc import Iterator, Sequence
 from functools import partial
 
 from luke_tasks.errors import DataError
-from luke_tasks.own_data.fit import Conversion, Fit, names
+from luke_tasks.own_data.fit import Conversion, Fit, names, refused_together
 from luke_tasks.own_data.kinds import DataFile, cells_of
 from luke_tasks.own_data.tags import TagStyle, as_iob2, scheme_of
+from luke_tasks.readers.faults import one_record
 from luke_tasks.readers.tagging import marks_entities
 
 _SEPARATORS = {"\t": "tabs", " ": "spaces", ",": "commas", ";": "semicolons"}
 _MOST_CLASSES = 100
 _SENTENCE_NAME = re.compile(r"sent(ence)?([ _#-].*)?", re.IGNORECASE)  # not "sentiment", nor "sentence1"
-Sentences = list[list[list[str]]]  # sentence, word, cells
+Sentences = list[list[tuple[int, list[str]]]]  # sentence, word, its line (of a table: row) from 1 and its cells
 
 
 def column_fits(file: DataFile) -> Iterator[Fit]:
@@ -54,7 +57,7 @@ def column_fits(file: DataFile) -> Iterator[Fit]:
 
 def word_table_fits(file: DataFile, header: Sequence[str]) -> Iterator[Fit]:
     """Fits of a table with a row for each word, as `Sentence #,Word,POS,Tag`."""
-    rows = [row for row in file.rows[1:] if len(row) == len(header)]
+    rows = [row for row in file.rows[1:] if len(row) == len(header)]  # of a long file the first ones
     sentence = next((i for i, name in enumerate(header) if _SENTENCE_NAME.fullmatch(name)), None)
     if sentence is None or not rows or sentence + 2 >= len(header):
         return
@@ -66,18 +69,13 @@ def word_table_fits(file: DataFile, header: Sequence[str]) -> Iterator[Fit]:
     if tagged is None:
         return
     tag, style = tagged
-    sentences: Sentences = []
-    previous = None
-    for row in rows:
-        own = row[sentence].strip()
-        if (own and own != previous) or not sentences:
-            sentences.append([])
-        previous = own or previous
-        sentences[-1].append([cell.strip() for cell in row])
     seen = (f'found a table with a row for each word; words in "{header[word]}", sentences in "{header[sentence]}", '
             f'tags in "{header[tag]}": {names(style.types.elements())}')  # fmt: skip
-    conversion = Conversion("word and IOB2 tag with a tab between", ".conll",
-                            partial(_written, sentences, word, tag, style, str(file.path)))  # fmt: skip
+    conversion = Conversion(
+        "word and IOB2 tag with a tab between",
+        ".conll",
+        lambda: _written(_table_sentences(file, sentence), word, tag, style, str(file.path)),
+    )
     reasons = {"type": f"types {names(style.types.elements())}", "context": "no documents are marked"}
     yield Fit("ner", {"type": "conll_span", "context": "sentence"}, seen, reasons, conversion)
 
@@ -89,8 +87,13 @@ def _entity_fit(
     sentences = _sentences(file)
     scheme = None
     if style.is_standard:
-        scheme = scheme_of([[row[tag] for row in sentence if len(row) > tag] for sentence in sentences])
+        scheme = scheme_of([
+            [row[tag] for _, row in sentence if len(row) > max(word, tag) and row[tag] not in style.strays]
+            for sentence in sentences
+        ])  # fmt: skip
     types = names(style.types.elements())
+    if style.strays:
+        types += f"; tags of another form: {names(sorted(style.strays))}"
     if scheme is None:
         look = (
             f"tags follow no scheme all through: {types}"
@@ -103,7 +106,7 @@ def _entity_fit(
     if not is_plain or scheme is None:
         conversion = Conversion(f"word and IOB2 tag with a tab between (columns {word + 1} and {tag + 1})", ".conll",
                                 partial(_written, sentences, word, tag, style, str(file.path)))  # fmt: skip
-        reasons = {**reasons, "type": f"types {types}"}
+        reasons = {**reasons, "type": f"types {names(style.types.elements())}"}
     else:
         reasons = {**reasons, "type": f"{reasons['type']}; {look}"}
     return Fit("ner", {"type": "conll_span", **context}, f"{shape}; {look}", reasons, conversion)
@@ -112,31 +115,54 @@ def _entity_fit(
 def _sentences(file: DataFile) -> Sentences:
     """All of the file, `-DOCSTART-` lines as sentences without cells."""
     found: Sentences = [[]]
-    for line in file.text.split("\n"):
+    for number, line in enumerate(file.text.split("\n"), start=1):
         if line.startswith("-DOCSTART"):
-            found += [[], [["-DOCSTART-"]], []]
+            found += [[], [(number, ["-DOCSTART-"])], []]
         elif not line.strip():
             found.append([])
         elif not (file.has_comments and line.startswith("# ")):
-            found[-1].append(cells_of(line, file.delimiter))
+            found[-1].append((number, cells_of(line, file.delimiter)))
     return [sentence for sentence in found if sentence]
 
 
-def _written(sentences: Sentences, word: int, label: int, style: TagStyle | None, source: str) -> str:
-    """Word, tab, label; IOB2 tags where there is a style. Raises DataError on a line that lacks one of the columns."""
-    parts = []
-    for sentence in sentences:
-        if sentence == [["-DOCSTART-"]]:
-            parts.append("-DOCSTART-\tO\n")
+def _table_sentences(file: DataFile, sentence: int) -> Sentences:
+    """All of a table with a row for each word; in column `sentence` stands where a new one begins."""
+    found: Sentences = []
+    previous = None
+    for number, row in enumerate(csv.reader(io.StringIO(file.text, newline=""), delimiter=file.delimiter), start=1):
+        if number == 1 or not any(cell.strip() for cell in row):
             continue
-        for row in sentence:
-            if len(row) <= max(word, label):
-                raise DataError(f"{source}: a line has no column {max(word, label) + 1}: {' '.join(row)!r}; mend it")
-        labels = [row[label] for row in sentence]
-        if style is not None:
-            labels = as_iob2([style.standard(tag, source) for tag in labels])
-        words = ["_".join(row[word].split()) or "_" for row in sentence]  # an empty word would shift the columns
-        parts.append("".join(f"{name}\t{tag}\n" for name, tag in zip(words, labels, strict=True)))
+        own = row[sentence].strip() if sentence < len(row) else ""
+        if (own and own != previous) or not found:
+            found.append([])
+        previous = own or previous
+        found[-1].append((number, [cell.strip() for cell in row]))
+    return found
+
+
+def _written(sentences: Sentences, word: int, label: int, style: TagStyle | None, source: str) -> str:
+    """Word, tab, label; IOB2 tags where there is a style.
+
+    Raises:
+        DataError: lines lack one of the columns, or have a tag of another style: all of them.
+    """
+    parts = []
+    last = max(word, label)
+    with refused_together(source):
+        for sentence in sentences:
+            if sentence[0][1] == ["-DOCSTART-"]:
+                parts.append("-DOCSTART-\tO\n")
+                continue
+            words, labels = [], []
+            for number, row in sentence:
+                with one_record:
+                    if len(row) <= last:
+                        raise DataError(f"{source}:{number}: there is no column {last + 1}: {' '.join(row)!r}")
+                    tag = row[label]
+                    labels.append(tag if style is None else style.standard(tag, f"{source}:{number}"))
+                    words.append("_".join(row[word].split()) or "_")  # an empty word would shift the columns
+            labels = labels if style is None else as_iob2(labels)
+            parts.append("".join(f"{name}\t{tag}\n" for name, tag in zip(words, labels, strict=True)))
     return "\n".join(parts)
 
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from luke_tasks.errors import LukeTasksError
+from luke_tasks.errors import LukeTasksError, printable
+from luke_tasks.readers.faults import all_faults
+
+_MOST_FAULTS = 20  # shown of a file
 
 
 class Unreadable(LukeTasksError):
@@ -47,6 +51,20 @@ class Fit:
     seen: str
     reasons: dict[str, str] = field(default_factory=dict)
     conversion: Conversion | None = None
+
+
+@contextmanager
+def refused_together(source: object) -> Iterator[None]:
+    """Go on after each fault of a file that is marked by `one_record`, and raise Unreadable at the end with all."""
+    with all_faults() as faults:
+        yield
+    found = list(dict.fromkeys(printable(str(fault)) for fault in faults))
+    if len(found) == 1:
+        raise Unreadable(found[0])
+    if found:
+        rest = [f"... and {len(found) - _MOST_FAULTS:,} more"] if len(found) > _MOST_FAULTS else []
+        lines = [f"  {line}" for line in [*found[:_MOST_FAULTS], *rest]]
+        raise Unreadable("\n".join([f"{source}: {len(found):,} faults; mend them, nothing is written", *lines]))
 
 
 def names(values: Iterable[str], most: int = 6) -> str:

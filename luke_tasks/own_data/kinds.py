@@ -136,6 +136,9 @@ def _json_file(path: Path, encoding: str, text: str, start: str) -> DataFile | N
         return None
     if isinstance(value, list):
         records = [record for record in value if isinstance(record, dict)]
+        odd = next((number for number, one in enumerate(value, start=1) if not isinstance(one, dict)), None)
+        if records and odd is not None:
+            raise DataError(f"{path}: record {odd} is no JSON object as the others are: {str(value[odd - 1])[:80]!r}")
         return DataFile(path, encoding, text, "json_array", records=records, value=value)
     if isinstance(value, dict) and not isinstance(value.get("data"), list):
         return DataFile(path, encoding, text, "json", records=[value], value=value)

@@ -20,6 +20,7 @@ from luke_tasks.data.hub import EMBEDDED_MINILM, checkpoint_dir
 from luke_tasks.data.tokenizer import Tokenizer
 from luke_tasks.encoder.pretrained import read_config
 from luke_tasks.errors import CheckpointError, DataError
+from luke_tasks.own_data.fit import refused_together
 from luke_tasks.readers.data_set import count_labels
 from luke_tasks.readers.reader import Reader
 from luke_tasks.registry import discover
@@ -104,10 +105,12 @@ def measure(path: str | Path, options: dict[str, Any], tokenizer: Tokenizer | No
         options: of the reader, with its `type`.
         tokenizer: None: lengths are left empty.
     Raises:
-        DataError: the reader refuses a line, or finds no example.
+        DataError: the reader finds no example, or cannot go on.
+        Unreadable: the reader refuses lines: all of them.
     """
     reader = make_reader(options, tokenizer)
-    examples = list(reader.read(path))
+    with refused_together(path):
+        examples = list(reader.read(path))
     if not examples:
         raise DataError(f"{path}: the file holds no example")
     labels = count_labels(reader, examples)

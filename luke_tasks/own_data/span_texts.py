@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
@@ -17,9 +18,12 @@ from itertools import pairwise
 from typing import Any
 
 from luke_tasks.errors import DataError
+from luke_tasks.own_data.fit import refused_together
 from luke_tasks.own_data.tags import TagStyle, as_iob2
+from luke_tasks.readers.faults import one_record
 from luke_tasks.readers.tagging import Span, tags_of
 
+logger = logging.getLogger(__name__)
 Record = dict[str, Any]
 _SPAN_KEYS = ("entities", "spans", "label", "labels", "annotations", "ents")
 _WORD_KEYS, _TAG_KEYS = ("tokens", "words", "token", "sentence"), ("ner_tags", "tags", "labels", "ner", "label")
@@ -43,7 +47,7 @@ def labelled_text(record: Record) -> LabelledText | None:
         value = record.get(key)
         if isinstance(text, str) and isinstance(value, list):
             spans = [_span(item) for item in value]
-            if all(span is not None and span[1] <= len(text) for span in spans):
+            if all(span is not None for span in spans):
                 return LabelledText(text, [span for span in spans if span is not None])
     return None
 
@@ -66,25 +70,31 @@ def conll_of_records(records: Sequence[Record], read: Callable[[Record], Labelle
     """A sentence for each line of each text, word, tab and IOB2 tag a line.
 
     Raises:
-        DataError: a record is not like the others, a span covers no word, or spans overlap.
+        Unreadable: records are not like the others, spans cover no word, are out of range, or overlap: all of them.
     """
     texts = []
-    for number, record in enumerate(records, start=1):
-        text = read(record)
-        if text is None:
-            raise DataError(f"{source}: record {number}: has not the form of the others: {str(record)[:80]}")
-        texts.append(text)
-    style = TagStyle([*(tag for text in texts for *_, tag in text.spans), "O"]) if read is word_labels else None
-    sentences = []
-    for number, text in enumerate(texts, start=1):
-        where = f"{source}: record {number}"
-        if style is None:
-            sentences += _sentences(text, where)
-        else:
-            tags = {start: tag for start, _, tag in text.spans}
-            words = text.words or []
-            labels = as_iob2([style.standard(tags.get(start, "O"), where) for start, _ in words])
-            sentences.append([(text.text[start:end], tag) for (start, end), tag in zip(words, labels, strict=True)])
+    with refused_together(source):
+        for number, record in enumerate(records, start=1):
+            with one_record:
+                where = f"{source}: record {number}"
+                text = read(record)
+                if text is None:
+                    raise DataError(f"{where}: has not the form of the others: {str(record)[:80]}")
+                for span in text.spans:
+                    _check(span, text, where)
+                texts.append((where, text))
+        style = TagStyle([*(tag for _, text in texts for *_, tag in text.spans), "O"]) if read is word_labels else None
+        sentences = []
+        for where, text in texts:
+            with one_record:
+                if style is None:
+                    sentences += _sentences(text, where)
+                else:
+                    tags = {start: tag for start, _, tag in text.spans}
+                    words = text.words or []
+                    labels = as_iob2([style.standard(tags.get(start, "O"), where) for start, _ in words])
+                    sentences.append([(text.text[start:end], tag)
+                                      for (start, end), tag in zip(words, labels, strict=True)])  # fmt: skip
     return "\n".join("".join(f"{word}\t{tag}\n" for word, tag in sentence) for sentence in sentences if sentence)
 
 
@@ -93,8 +103,10 @@ def _sentences(text: LabelledText, where: str) -> list[list[tuple[str, str]]]:
     cuts = {edge for start, end, _ in text.spans for edge in (start, end)}
     words = []
     for match in _WORD.finditer(text.text):
-        edges = [match.start(), *sorted(cut for cut in cuts if match.start() < cut < match.end()), match.end()]
-        words += list(pairwise(edges))
+        inner = sorted(cut for cut in cuts if match.start() < cut < match.end())
+        if any(_is_inside_word(text.text, cut) for cut in inner):
+            logger.warning("%s: a span begins or ends inside %r: the word is cut there", where, match.group())
+        words += list(pairwise([match.start(), *inner, match.end()]))
     starts, ends = [start for start, _ in words], [end for _, end in words]
     spans: list[Span] = []
     for start, end, label in sorted(text.spans):
@@ -113,6 +125,19 @@ def _sentences(text: LabelledText, where: str) -> list[list[tuple[str, str]]]:
             sentences.append([])
         sentences[-1].append((text.text[start:end], tag))
     return sentences
+
+
+def _check(span: tuple[int, int, str], text: LabelledText, where: str) -> None:
+    """Raises DataError when a span is not within its text."""
+    start, end, label = span
+    if not 0 <= start < end <= len(text.text):
+        raise DataError(f"{where}: the span {start} to {end} ({label}) is not in the text, which has "
+                        f"{len(text.text)} characters: expected 0 <= start < end")  # fmt: skip
+
+
+def _is_inside_word(text: str, place: int) -> bool:
+    """Whether a letter or digit stands on both sides."""
+    return text[place - 1].isalnum() and text[place].isalnum()
 
 
 def _of_label_studio(record: Record) -> Record:
@@ -135,7 +160,7 @@ def _span(item: Any) -> tuple[int, int, str] | None:
     if not isinstance(item, list | tuple) or len(item) != 3:
         return None
     start, end, label = item
-    is_span = type(start) is int and type(end) is int and isinstance(label, str) and label != "" and 0 <= start < end
+    is_span = type(start) is int and type(end) is int and isinstance(label, str) and label != ""
     return (start, end, label) if is_span else None
 
 

@@ -13,6 +13,7 @@ from luke_tasks.errors import DataError
 from luke_tasks.own_data.kinds import DataFile
 
 _SEED = 13370
+_FEW_ARTICLES = 10  # below, SQuAD's paragraphs are divided: people put all of theirs into one article
 Join = Callable[[Sequence[str]], str]
 
 
@@ -58,10 +59,13 @@ def _units(file: DataFile, has_header: bool) -> tuple[Sequence[str], Join, str]:
             return _rows(lines, has_header)
         return lines, "".join, "records" if file.kind == "jsonl" else "lines"
     if file.kind == "json":
-        articles = [json.dumps(one, ensure_ascii=False) for one in file.value["data"]]
+        units, name = file.value["data"], "articles"
+        if len(units) < _FEW_ARTICLES and all(isinstance(one, dict) and "paragraphs" in one for one in units):
+            units, name = [{**one, "paragraphs": [part]} for one in units for part in one["paragraphs"]], "paragraphs"
+        articles = [json.dumps(one, ensure_ascii=False) for one in units]
         rest = {key: value for key, value in file.value.items() if key != "data"}
         head = json.dumps(rest, ensure_ascii=False)[:-1] + (", " if rest else "")
-        return articles, lambda part: head + '"data": [\n' + ",\n".join(part) + "\n]}\n", "articles"
+        return articles, lambda part: head + '"data": [\n' + ",\n".join(part) + "\n]}\n", name
     records = [json.dumps(one, ensure_ascii=False) for one in file.value]
     return records, lambda part: "[\n" + ",\n".join(part) + "\n]\n", "records"
 

@@ -21,6 +21,9 @@ _TEXT_NAMES = ("text", "sentence", "sentence1", "text1", "text_a", "premise", "q
 _PAIR_NAMES = ("text_pair", "sentence2", "text2", "text_b", "hypothesis", "question2")
 _LABEL_NAMES = ("label", "labels", "class", "category", "gold_label", "target", "sentiment", "score", "rating", "stars",
                 "intent", "topic", "y")  # fmt: skip
+_NO_CLASS = re.compile(
+    r"\d{1,4}([-./:])\d{1,2}\1\d{1,4}([ T].*)?|\d{1,2}:\d\d(:\d\d)?|https?://.*|\S+@\S+\.\w+"
+)  # dates
 _MOST_CLASSES = 200
 LABEL_SIGN = "__label__"  # before each class of a line, as fastText has it
 _SEPARATORS = {"\t": "tabs", ",": "commas", ";": "semicolons", "|": "bars"}
@@ -114,7 +117,11 @@ def text_fit(
 def fasttext_fit(file: DataFile, lines: Sequence[str]) -> Fit:
     """The fit of a file whose lines begin with `__label__CLASS`."""
     classes = names(line.split()[0].removeprefix(LABEL_SIGN) for line in lines)
-    conversion = Conversion("a table of text and label", ".tsv", partial(_of_fasttext, lines))
+    several = sum(line.split()[1:2] != [] and line.split()[1].startswith(LABEL_SIGN) for line in lines)
+    left_out = (
+        f"; of several labels the first is kept, which drops others on {several:,} of the lines" if several else ""
+    )
+    conversion = Conversion(f"a table of text and label{left_out}", ".tsv", partial(_of_fasttext, lines))
     return Fit("sequence_classification", {"type": "sequence_classification"},
                f"found lines that begin with {LABEL_SIGN}: {classes}", {"type": classes}, conversion)  # fmt: skip
 
@@ -149,11 +156,12 @@ def _has_header(rows: Sequence[Sequence[str]], chosen: Columns) -> bool:
 
 
 def _label_column(strings: Mapping[str, Sequence[str]], lists: Sequence[str]) -> str | None:
-    """By its name, else the last one with few values, each of few words."""
+    """By its name, else the last one with few values, each of few words; dates, times and addresses are no classes."""
     few = []
     for name, values in strings.items():
         distinct = set(values)
         is_few = 1 < len(distinct) <= min(_MOST_CLASSES, max(2, len(values) // 2)) and _words(list(distinct)) <= 4
+        is_few = is_few and not all(_NO_CLASS.fullmatch(value.strip()) for value in distinct)
         if is_few or (_are_measures(values) and name.lower() in _LABEL_NAMES):
             few.append(name)
     candidates = [*lists, *few]

@@ -14,6 +14,7 @@ _AFTER = re.compile(r"(.+)([-_:/.])([BIESLUM])")
 _OUTSIDE = ("O", "o", "0", "_", "OUT", "")
 _MOST_TYPES = 60
 _MIDDLE = {"M": "I"}  # BMES
+_MOST_STRAYS = 0.05  # of all tags but O: tags of another form, which are typing errors and no other style
 
 
 class TagStyle:
@@ -34,9 +35,11 @@ class TagStyle:
         tags = [name for name in counts if name not in outside]
         self.example = max(tags, key=lambda name: counts[name], default="")
         share = counts[self.outside] / counts.total()
-        before, after = (all(form.fullmatch(tag) for tag in tags) for form in (_BEFORE, _AFTER))
         if not tags:
             raise ValueError("every tag is the same")
+        most = _MOST_STRAYS * sum(counts[tag] for tag in tags)
+        before, after = (sum(counts[tag] for tag in tags if not form.fullmatch(tag)) <= most
+                         for form in (_BEFORE, _AFTER))  # fmt: skip
         self.split: Callable[[str], tuple[str, str]]
         if before:
             self.form, self.split = "prefixes", _split_before
@@ -46,8 +49,13 @@ class TagStyle:
             self.form, self.split = "types alone", lambda tag: ("I", tag)
         else:
             raise ValueError("they are not O and tags with a prefix")
-        self.is_standard = before and outside == ["O"] and all(re.fullmatch(r"[BIESLU]-(?!O$).+", tag) for tag in tags)
-        self.types = Counter(self.split(tag)[1] for tag in counts.elements() if tag not in outside)
+        form = {"prefixes": _BEFORE, "suffixes": _AFTER}.get(self.form)
+        self.strays = {tag for tag in tags if form is not None and not form.fullmatch(tag)}
+        known = [tag for tag in tags if tag not in self.strays]
+        self.is_standard = before and outside == ["O"] and all(re.fullmatch(r"[BIESLU]-(?!O$).+", tag) for tag in known)
+        self.types: Counter[str] = Counter()
+        for tag in known:
+            self.types[self.split(tag)[1]] += counts[tag]
 
     def standard(self, tag: str, where: str) -> str:
         """The tag as `B-PER` or `O`. Raises DataError, beginning with `where`, when it is of another style."""
@@ -56,7 +64,8 @@ class TagStyle:
         try:
             prefix, kind = self.split(tag)
         except TypeError:
-            raise DataError(f"{where}: unknown tag {tag!r}; the others are written with {self.form}") from None
+            expected = f"expected {self.outside}, or one such as {self.example}"
+            raise DataError(f"{where}: unknown tag {tag!r}: {expected}") from None
         return f"{_MIDDLE.get(prefix, prefix)}-{kind}"
 
 

@@ -196,6 +196,8 @@ def _line(
     series: Series, points: list[tuple[float, float]], colour: str, across: _Axis, upward: _Axis,
     best: tuple[float, float] | None,
 ) -> list[str]:  # fmt: skip
+    if not points:
+        return []
     places = [(across.place(x), upward.place(y)) for x, y in _thinned(points, _MOST_POINTS)]
     path = "L".join(f"{x:.1f} {y:.1f}" for x, y in places)
     dashes = ' stroke-dasharray="6 4"' if series.dashed else ""

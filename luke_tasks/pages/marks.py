@@ -14,6 +14,7 @@ from html import escape
 # Hues of labels that many data sets have, so that they differ from one another; others get one by their name.
 _HUES = {"PER": 212, "PERSON": 212, "LOC": 140, "LOCATION": 140, "GPE": 140, "ORG": 28, "ORGANIZATION": 28, "MISC": 285,
          "DATE": 330, "head": 212, "tail": 28, "answer": 140}  # fmt: skip
+_ONE_LINE = 30  # characters of a label, with its note, that are kept in one line
 _OTHER_HUES = (0, 48, 80, 110, 165, 188, 235, 260, 308, 345)
 
 
@@ -44,6 +45,7 @@ STYLE = """
 .lt mark mark { padding: 0 2px; }
 .lt .lt-l { font-size: .72em; font-weight: 700; letter-spacing: .02em; margin-left: .35em; padding: 1px 5px;
   border-radius: 8px; background: hsl(var(--h) 70% 50% / .28); white-space: nowrap; }
+.lt .lt-long { white-space: normal; box-decoration-break: clone; -webkit-box-decoration-break: clone; }
 .lt .lt-n { font-weight: 400; opacity: .8; margin-left: .35em; font-variant-numeric: tabular-nums; }
 """
 
@@ -56,7 +58,7 @@ def hue(label: str) -> int:
 def chip(label: str, note: str = "", *, colour: int | None = None) -> str:
     """A label in its colour, with small print behind it."""
     shown = hue(label) if colour is None else colour
-    return f'<span class="lt-l" style="--h:{shown}">{escape(label)}{_small(note)}</span>'
+    return f'<span class="{_chip_class(label, note)}" style="--h:{shown}">{escape(label)}{_small(note)}</span>'
 
 
 def marked_text(text: str, marks: Sequence[Mark], *, most: int | None = None) -> str:
@@ -64,24 +66,38 @@ def marked_text(text: str, marks: Sequence[Mark], *, most: int | None = None) ->
 
     Args:
         marks: in any order; empty ones and what lies outside of the text are cut off.
-        most: characters shown at most; of a longer text, those around the marks, or its beginning, with dots for the
-            rest. None: all.
+        most: about how many characters are shown; of a longer text, those around each mark, or its beginning, with
+            dots for the rest. None: all.
     """
     fit = [replace(mark, start=max(mark.start, 0), end=min(mark.end, len(text))) for mark in marks]
     fit = [mark for mark in fit if mark.start < mark.end]
-    first, last = (0, len(text)) if most is None else _shown(len(text), fit, most)
-    fit = [replace(mark, start=max(mark.start, first), end=min(mark.end, last)) for mark in fit]
-    fit = [mark for mark in fit if mark.start < mark.end]
-    dots = "<i>…</i>"
-    return (dots if first else "") + _nested(text, fit, first, last) + (dots if last < len(text) else "")
+    pieces = [(0, len(text))] if most is None else _shown(len(text), fit, most)
+    out, at = "", 0
+    for first, last in pieces:
+        cut = [replace(mark, start=max(mark.start, first), end=min(mark.end, last)) for mark in fit]
+        out += "<i>…</i>" if first > at else ""
+        out += _nested(text, [mark for mark in cut if mark.start < mark.end], first, last)
+        at = last
+    return out + ("<i>…</i>" if at < len(text) else "")
 
 
-def _shown(length: int, marks: Sequence[Mark], most: int) -> tuple[int, int]:
-    if length <= most:
-        return 0, length
-    centre = (min(mark.start for mark in marks) + max(mark.end for mark in marks)) // 2 if marks else 0
-    first = min(max(centre - most // 2, 0), length - most)
-    return first, first + most
+def _shown(length: int, marks: Sequence[Mark], most: int) -> list[tuple[int, int]]:
+    """The pieces of the text that are shown: one where all marks fit into it, else one around each of them."""
+    if length <= most or not marks:
+        return [(0, min(length, most))]
+    begin, end = min(mark.start for mark in marks), max(mark.end for mark in marks)
+    if end - begin <= most:
+        first = min(max((begin + end - most) // 2, 0), length - most)
+        return [(first, first + most)]
+    each = max(most // len(marks), 1)
+    pieces: list[tuple[int, int]] = []
+    for mark in sorted(marks, key=lambda mark: mark.start):
+        first = max(mark.start - max(each - (mark.end - mark.start), 0) // 2, 0)  # of a longer one, its beginning
+        last = min(first + each, length)
+        if pieces and first <= pieces[-1][1]:
+            first, last = pieces[-1][0], max(last, pieces.pop()[1])
+        pieces.append((first, last))
+    return pieces
 
 
 def _nested(text: str, marks: Sequence[Mark], first: int, last: int) -> str:
@@ -125,7 +141,14 @@ def _opened(mark: Mark) -> str:
 
 
 def _label(mark: Mark) -> str:
-    return f'<span class="lt-l">{escape(mark.label)}{_small(mark.note)}</span>' if mark.label else ""
+    if not mark.label:
+        return ""
+    return f'<span class="{_chip_class(mark.label, mark.note)}">{escape(mark.label)}{_small(mark.note)}</span>'
+
+
+def _chip_class(label: str, note: str) -> str:
+    """What is wider than a phone (an answer, say) may go on in the next line."""
+    return "lt-l lt-long" if len(label) + len(note) > _ONE_LINE else "lt-l"
 
 
 def _small(note: str) -> str:

@@ -179,9 +179,7 @@ def _errors(runs: Sequence[Run], judged: dict[str, list[Judged]], form: str, mos
         return ""
     errors = compare([(run.answers.data_key, judged[run.name]) for run in asked if run.answers is not None])
     cases = max(len(of_run) for of_run in judged.values())
-    unit = {"spans": "sentences", "words": "sentences", "answers": "questions", "candidates": "queries"}.get(
-        form, "texts"
-    )
+    unit = _UNITS.get(form, "texts")
     files = ", ".join(dict.fromkeys(run.answers.data for run in asked if run.answers is not None))
     intro = f"<p>{escape(files)}: {len(errors):,} of {cases:,} {unit} with an error.</p>"
     if len(asked) > 1:
@@ -249,7 +247,8 @@ def _environment(runs: Sequence[Run]) -> str:
         versions: dict[str, Any] = run.start.get("versions") or run.meta
         machine = {name: value for name, value in (run.start.get("machine") or {}).items() if name != "host"}
         named = {"luke-tasks" if name == "version" else name: value for name, value in versions.items()}
-        facts.append({"directory": run.directory, **named, **machine, "begun": run.start.get("time")})
+        facts.append({"directory": run.directory, **named, **machine, "begun": "".join(run.begun[:1]),
+                      "gone on with": ", ".join(run.begun[1:])})  # fmt: skip
     names = dict.fromkeys(name for fact in facts for name, value in fact.items() if value)
     rows = [[name, *(str(fact.get(name) or "") for fact in facts)] for name in names]
     return table(["", *(run.name for run in runs)], rows)

@@ -111,7 +111,8 @@ def _write(path: Path, key: dict[str, str], answers: Answers) -> None:
 def _read(path: Path, key: dict[str, str]) -> Answers | None:
     """What the file holds, if it was made from `key` and is whole."""
     try:
-        head, *rest = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        lines = path.read_text(encoding="utf-8").split("\n")[:-1]  # not splitlines(): U+2028 stands within lines
+        head, *rest = [json.loads(line) for line in lines]
         if head["made_from"] != key or head["cases"] != len(rest):
             return None
         return Answers("", key["data"], head["task"], head["scores"], [Case(**line) for line in rest])

@@ -29,6 +29,7 @@ class Run:
         metrics: `metrics.json`; {} until the run is over.
         steps: events `step` of its log; none without one.
         start, end: the last events of that kind; {} where there is none.
+        begun: the time of each start: of the run, and of each recovery.
         words_per_second: mean words a second of its training, where the log tells.
         answers: on the validation data, where they were asked for.
     """
@@ -42,6 +43,7 @@ class Run:
     steps: list[dict[str, Any]] = field(default_factory=list)
     start: dict[str, Any] = field(default_factory=dict)
     end: dict[str, Any] = field(default_factory=dict)
+    begun: list[str] = field(default_factory=list)
     words_per_second: float | None = None
     answers: Answers | None = None
 
@@ -105,7 +107,9 @@ def read_run(directory: Path, name: str) -> Run:
         what = "is a file" if directory.exists() else "no such directory"
         raise ArchiveError(f"{directory}: {what}; expected the directory of a run (-s of train)")
     if not (directory / "config.json").exists():
-        raise ArchiveError(f"{directory}: has no config.json; expected the directory of a run (-s of train)")
+        below = sorted(str(path.parent) for path in directory.glob("*/config.json"))
+        runs = f"; these are in it: {', '.join(below[:5])}{', ...' if len(below) > 5 else ''}" if below else ""
+        raise ArchiveError(f"{directory}: has no config.json; expected the directory of a run (-s of train){runs}")
     paths = sorted(directory.glob("metrics_epoch_*.json"), key=lambda path: int(re.sub(r"\D", "", path.stem) or 0))
     events = read_log(directory) if (directory / LOG_NAME).exists() else []  # a run of AllenNLP has none
     of_kind = {kind: [event for event in events if event.get("event") == kind] for kind in ("start", "step", "epoch")}
@@ -116,6 +120,7 @@ def read_run(directory: Path, name: str) -> Run:
         meta=_json(directory / "meta.json"), epochs=[_json(path) for path in paths],
         metrics=_json(directory / "metrics.json"), steps=of_kind["step"],
         start=of_kind["start"][-1] if of_kind["start"] else {},
+        begun=[str(event["time"]) for event in of_kind["start"] if "time" in event],
         end=ends[-1] if ends and ends[-1]["event"] == "end" else {},
         words_per_second=sum(speeds) / len(speeds) if speeds else None,
     )  # fmt: skip

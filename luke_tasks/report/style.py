@@ -11,7 +11,7 @@ section { scroll-margin-top: 3.5em; }
 .tile span { color: var(--soft); font-size: .88em; overflow-wrap: anywhere; }
 .charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(270px, 100%), 1fr)); gap: 12px 20px;
   align-items: end; }
-.pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(420px, 100%), 1fr)); gap: 8px 32px; }
+.pair { display: flex; flex-wrap: wrap; gap: 8px 32px; }
 .pair > div { min-width: 0; }
 .matrix td, .matrix th { border: 1px solid var(--paper); padding: 4px 8px; }
 .matrix thead th { vertical-align: bottom; }

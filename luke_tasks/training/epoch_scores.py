@@ -71,14 +71,17 @@ def epoch_line(
         words_per_second: of the training; None: it was done before the run was recovered.
         seconds: of training and validation.
     """
-    shown = [f"training loss {metrics['training_loss']:.4f}"]
-    shown += [f"{name} {value:.4f}" for name, value in scores.items() if "-" not in name]
-    mark = " (best)" if is_best and scores else ""
+    parts = [f"training loss {metrics['training_loss']:.4f}"]
+    if scores:
+        parts.append("validation " + ", ".join(f"{name} {value:.4f}" for name, value in scores.items()
+                                               if "-" not in name))  # fmt: skip
+    if is_best and scores:
+        parts.append("best so far")
     speed = f"{words_per_second:,.0f} words/s" if words_per_second is not None else "recovered"
     memory = f"{metrics['peak_worker_0_memory_MB']:,.0f} MB"
     if "peak_gpu_0_memory_MB" in metrics:
         memory += f" and {metrics['peak_gpu_0_memory_MB']:,.0f} MB on the GPU"
-    return f"{', '.join(shown)}{mark}; {speed}, {memory}, {short_time(seconds)}"
+    return "; ".join([*parts, f"{speed}, {memory}, {short_time(seconds)}"])
 
 
 def mean_loss(state: TrainState) -> float:

@@ -54,7 +54,7 @@ def read_log(run_dir: Path) -> list[dict[str, Any]]:
     except OSError as error:
         raise ArchiveError(f"{run_dir}: no {LOG_NAME} can be read there ({error.strerror}); expected the directory of "
                            "a run (-s of train)") from None  # fmt: skip
-    events = (_parsed(line) for line in text.splitlines())
+    events = (_parsed(line) for line in text.split("\n"))  # not splitlines(): U+2028 stands within lines
     return [event for event in events if event is not None]
 
 

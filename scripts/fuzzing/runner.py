@@ -42,16 +42,16 @@ def run(target: str, case: Case, cases: int, seed: int, seconds: float) -> Repor
     report = Report(target)
     began = time.monotonic()
     context: Any = multiprocessing.get_context("fork")
-    while mistakes.cases < cases and time.monotonic() - began < seconds:
+    while report.cases < cases and time.monotonic() - began < seconds:
         ours, theirs = context.Pipe(duplex=False)
         deadline = seconds - (time.monotonic() - began)
-        worker = context.Process(target=_work, args=(target, case, mistakes.cases, cases, seed, deadline, theirs))
+        worker = context.Process(target=_work, args=(target, case, report.cases, cases, seed, deadline, theirs))
         worker.start()
         theirs.close()
         fault = _watch(report, ours, worker)
         if fault:
-            mistakes.cases += 1
-            _note(report, fault, mistakes.cases - 1)
+            report.cases += 1
+            _note(report, fault, report.cases - 1)
     report.seconds = time.monotonic() - began
     return report
 
@@ -73,11 +73,11 @@ def _watch(report: Report, worker_says: Connection, worker: Any) -> str:
             return "" if code == 0 else f"crash: signal {-code}" if code < 0 else f"crash: exit status {code}"
         if outcome == "begun":
             continue
-        mistakes.cases += 1
+        report.cases += 1
         report.results += outcome == "result"
         report.errors += outcome == "error"
         if outcome == "found":
-            _note(report, what, mistakes.cases - 1)
+            _note(report, what, report.cases - 1)
 
 
 def _note(report: Report, what: str, number: int) -> None:
@@ -171,10 +171,10 @@ def summary(reports: list[Report]) -> str:
     lines = [f"{'target':32} {'cases':>8} {'results':>8} {'errors':>8} {'found':>6} {'cases/s':>8}"]
     total: Counter[str] = Counter()
     for report in reports:
-        rate = mistakes.cases / max(report.seconds, 1e-9)
-        lines.append(f"{report.target:32} {mistakes.cases:8,} {report.results:8,} {report.errors:8,} "
+        rate = report.cases / max(report.seconds, 1e-9)
+        lines.append(f"{report.target:32} {report.cases:8,} {report.results:8,} {report.errors:8,} "
                      f"{len(report.found):6} {rate:8.0f}")  # fmt: skip
-        total.update(cases=mistakes.cases, results=report.results, errors=report.errors, found=len(report.found))
+        total.update(cases=report.cases, results=report.results, errors=report.errors, found=len(report.found))
     lines.append(f"{'all':32} {total['cases']:8,} {total['results']:8,} {total['errors']:8,} {total['found']:6}")
     for report in reports:
         for what, (first, count) in sorted(report.found.items(), key=lambda item: -item[1][1]):

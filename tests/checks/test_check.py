@@ -84,7 +84,7 @@ def test_good_data(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows = {line[:22].strip(): line[22:].split() for line in printed.out.splitlines()}
     assert rows["sentences"] == ["7", "3"]
     assert rows["labels"] == []
-    assert rows["O"] == ["48", "16"]
+    assert rows["O"] == ["32", "11"]  # words outside entities
     assert "label 'ANIMAL' is not in the training data" in printed.out
 
 
@@ -93,7 +93,12 @@ def test_numbers(config: Path) -> None:
     train, validation = report["sets"]["train"], report["sets"]["validation"]
     words = [len(sentence.split()) for sentence in TRAIN]
     assert (train["examples"], train["sentences"], train["words"]) == (3, 7, sum(words))
-    assert train["labels"] == {"O": sum(words), "LOC": 6, "PER": 3, "ORG": 2}
+    assert train["labels"] == {
+        "O": sum("/" not in word for sentence in TRAIN for word in sentence.split()),
+        "LOC": 6,
+        "PER": 3,
+        "ORG": 2,
+    }
     assert train["lengths"]["words_per_sentence"] == {
         "p50": sorted(words)[3], "p90": max(words), "p99": max(words), "max": max(words),
         "mean": round(sum(words) / 7, 2),
@@ -294,3 +299,10 @@ def test_the_rate_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
         use_entity_aware_attention=True, kept_per_place=7, is_eager=False,
     )  # fmt: skip
     assert cost.matrix_rate(100, shape, torch.device("cpu"), "fp32") > 1e6
+
+
+def test_a_file_of_another_form(config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = [line.split(" ") for line in conll(TRAIN).splitlines()]
+    (tmp_path / "train.txt").write_text("".join(" ".join(line[::-1]) + "\n" for line in lines), encoding="utf-8")
+    assert main(["check", str(config)]) == 1
+    assert f"`luke-tasks init --train {tmp_path / 'train.txt'}` tells" in capsys.readouterr().out

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from luke_tasks.__main__ import main
+from luke_tasks.commands import print_results
 from luke_tasks.training.run_lock import run_lock
 from tests.commands.run_folders import LOG_TIME, write, write_run
 
@@ -115,7 +116,10 @@ def test_narrow_terminal_gets_blocks(capsys: pytest.CaptureFixture[str], monkeyp
                     "meta.json in it"),
         (["runs", "--keys", "best_validation_f2"],
          "--keys: no run has a metric like 'best_validation_f2'; did you mean best_validation_f1?"),
-        (["runs", "--config-keys", "*.learning"], "--config-keys: no run has a key of a config like '*.learning'"),
+        (["runs", "--config-keys", "*.learning"],
+         "--config-keys: no run has a key of a config like '*.learning' (there are dataset_reader.context, "
+         "dataset_reader.type, model.head.dropout, model.head.type, trainer.callbacks, trainer.num_epochs, "
+         "trainer.optimizer.betas, trainer.optimizer.lr, trainer.optimizer.type, trainer.validation_metric)"),
         (["runs", "--sort", "f1"], "--sort: there is no column 'f1' (columns: run, state, epochs, "
                                    "best_validation_f1, trainer.optimizer.lr, error)"),
     ],
@@ -124,3 +128,9 @@ def test_wrong_requests(arguments: list[str], message: str, capsys: pytest.Captu
     Path("empty").mkdir()
     assert main(["print-results", *arguments]) == 2
     assert capsys.readouterr().err == f"{message}\n"
+
+
+def test_no_column_is_named_by_an_index() -> None:
+    names = ["trainer.callbacks.0.type", "trainer.callbacks.1.type", "model.head.type", "model.head.labels.0"]
+    shown = ["callbacks.0.type", "callbacks.1.type", "head.type", "labels.0"]
+    assert print_results._short_names(names) == dict(zip(names, shown, strict=True))

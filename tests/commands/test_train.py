@@ -101,7 +101,7 @@ def test_recovering_with_another_config_lists_the_changes(capsys: pytest.Capture
     assert refusal(capsys, "-r", "-o", json.dumps(changes)) == [
         "trainer.optimizer.lr: was 0.001 in the run to be recovered, is 1.0 now",
         'trainer.precision: was "fp32" in the run to be recovered, is "bf16" now',
-        'trainer.callbacks: was [{"type": "tensorboard"}, {"type": "wandb", "project": "l... in the run to be '
+        'trainer.callbacks: was [{"type": "tensorboard", "log_errors": 50}, {"type": "wan... in the run to be '
         "recovered, is [] now",
         "random_seed: was 13370 in the run to be recovered, is 1 now",
         "--recover: goes on with the same config only; undo these changes, or start a new run with another -s",

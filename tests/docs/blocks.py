@@ -14,6 +14,7 @@ printed (lines in order; `...` stands for anything, also for left out lines). Th
     fails N             it ends with this exit status
     file NAME           the block is the content of this file of the page's folder, written when its turn comes
     broken              a jsonnet block that has faults, for a command after it to report
+    printed             a block of another language that is what the block before it printed, as `text` is
     over CONFIG         a jsonnet block that is laid over this config before it is checked
     serve               a server: it runs while the rest of the page does
     -o JSON, --flag X   added to the command lines of luke-tasks; `-o` is laid over their own overrides
@@ -36,7 +37,7 @@ _STEP = re.compile(
     re.DOTALL | re.MULTILINE,
 )
 _WITH_VALUE = {"fails", "file", "over"}
-_ALONE = {"tiny", "broken", "serve"}
+_ALONE = {"tiny", "broken", "printed", "serve"}
 
 
 @dataclass
@@ -46,6 +47,7 @@ class Mark:
     skip: str | None = None
     tiny: bool = False
     broken: bool = False
+    printed: bool = False
     serve: bool = False
     fails: int = 0
     file: str | None = None

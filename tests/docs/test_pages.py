@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,8 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 @needs_minilm
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_page(page: Path, programs: Path, tiny_minilm: Path, tmp_path: Path) -> None:
+    if re.search(r"^curl ", page.read_text(encoding="utf-8"), re.MULTILINE) and shutil.which("curl") is None:
+        pytest.skip("no curl")
     project = Project(tmp_path, programs, tiny_minilm)
     try:
         for block in blocks_of(page):

@@ -59,7 +59,8 @@ def test_references_are_whole(site: Path) -> None:
     for name in command_modules():
         assert f'id="{name}"' in commands
     keys = (site / "reference/config.html").read_text(encoding="utf-8")
-    sections = list(reference())
+    # Other tests register classes of their own.
+    sections = [section for section in reference() if section.cls.__module__.startswith("luke_tasks.")]
     assert len(sections) > 30
     for section in sections:
         for name in section.names[:1]:

@@ -148,6 +148,68 @@ def test_conversion_keeps_every_entity(model: list[str], form: str) -> None:
     assert words == [word for sentence in SENTENCES for word, _ in sentence]
 
 
+def test_conversion_goes_beyond_what_is_looked_at(model: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A guess takes the first lines; what is written is the whole file."""
+    monkeypatch.setattr("luke_tasks.own_data.kinds._LOOKED_AT", 16)
+    Path("right.txt").write_text(IOB2, encoding="utf-8")
+    Path("kaggle.csv").write_text(FORMS["kaggle.csv"], encoding="utf-8")
+    assert main(["init", "--train", "kaggle.csv", "--validation", "right.txt", "--yes", *model]) == 0
+    assert entities("kaggle.conll") == entities("right.txt")
+
+
+def test_one_odd_tag_is_a_fault_and_no_other_style(model: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """It would make a type of each tag, `B-PER` and `I-PER`. All faults come together, with their lines."""
+    lines = columns(lambda word, tag: f"{tag}\t{word}").split("\n") * 5
+    lines[2], lines[4] = "Q-XYZ\tleft", "."
+    Path("train.tsv").write_text("\n".join(lines), encoding="utf-8")
+    assert main(["init", "--train", "train.tsv", "--yes", *model]) == 2
+    printed = capsys.readouterr()
+    assert ": LOC, PER; tags of another form: Q-XYZ" in printed.out
+    assert "train.tsv: 2 faults" in printed.err
+    assert "train.tsv:3: unknown tag 'Q-XYZ': expected O, or one such as B-" in printed.err
+    assert "train.tsv:5: there is no column 2: '.'" in printed.err
+    lines[2], lines[4] = "O\tleft", "O\t."
+    Path("train.tsv").write_text("\n".join(lines), encoding="utf-8")
+    assert main(["init", "--train", "train.tsv", "--yes", *model]) == 0
+    assert {entity.label for one in entities("train.train.conll") for entity in one} == {"PER", "LOC"}
+
+
+def test_all_bad_spans_are_listed(model: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    records = [{"text": "Ada left Oslo.", "label": [[0, 3, "PER"], [9, end, "LOC"]]} for end in (13, 20, 11, 4)]
+    Path("train.jsonl").write_text("".join(f"{json.dumps(record)}\n" for record in records), encoding="utf-8")
+    assert main(["init", "--train", "train.jsonl", "--yes", *model]) == 2
+    errors = capsys.readouterr().err
+    assert "train.jsonl: 2 faults" in errors
+    assert "record 2: the span 9 to 20 (LOC) is not in the text, which has 14 characters" in errors
+    assert "record 4: the span 9 to 4 (LOC) is not in the text" in errors
+    Path("train.jsonl").write_text(json.dumps(records[2]) + "\n" + json.dumps(records[0]), encoding="utf-8")
+    assert main(["init", "--train", "train.jsonl", "--yes", *model]) == 0
+    assert "record 1: a span begins or ends inside 'Oslo': the word is cut there" in capsys.readouterr().err
+
+
+def test_all_wrong_answers_are_listed(model: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """And data in one article are divided by its paragraphs."""
+    paragraphs = [
+        {"context": "Ada left.", "qas": [{"id": str(number), "question": "Who?", "answers": [
+            {"text": "Ada", "answer_start": start}]}]} for number, start in enumerate((0, 2, 0, 500))]  # fmt: skip
+    Path("qa.json").write_text(json.dumps({"data": [{"title": "", "paragraphs": paragraphs}]}), encoding="utf-8")
+    assert main(["init", "--train", "qa.json", "--validation", "qa.json", "--yes", *model]) == 2
+    errors = capsys.readouterr().err
+    assert "qa.json: 2 faults" in errors and "paragraph 2," in errors and "paragraph 4," in errors
+    content = {"data": [{"title": "", "paragraphs": [paragraphs[0], paragraphs[2]]}]}
+    Path("qa.json").write_text(json.dumps(content), encoding="utf-8")
+    assert main(["init", "--train", "qa.json", "--yes", *model]) == 0
+    assert "(1 and 1 paragraphs)" in capsys.readouterr().out
+
+
+def test_dates_are_no_classes(model: list[str]) -> None:
+    rows = [f"{number};Das ist Text {number}.;{'ja' if number % 2 else 'nein'};0{1 + number % 3}.03.2024"
+            for number in range(12)]  # fmt: skip
+    Path("a.csv").write_text("\n".join(["Nr;Bewertung;Klasse;Datum", *rows]), encoding="utf-8-sig")
+    assert main(["init", "--train", "a.csv", "--yes", *model]) == 0
+    assert config_of("sequence_classification.jsonnet")["dataset_reader"]["label"] == "Klasse"
+
+
 def test_bilou_needs_no_conversion(model: list[str]) -> None:
     from tests.own_data.forms import bilou
 
@@ -279,6 +341,14 @@ def test_questions_have_defaults(answers: list[str], model: list[str], capsys: p
     assert config_of("ner.jsonnet")["validation_data_path"] == "valid.txt"
 
 
+def test_home_folder(answers: list[str], model: list[str], monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    monkeypatch.setenv("HOME", str(folder))
+    Path("train.txt").write_text(IOB2, encoding="utf-8")
+    answers += ["~/train.txt", "", "~/train.txt", "", ""]
+    assert main(["init", *model]) == 0
+    assert config_of("ner.jsonnet")["train_data_path"] == str(folder / "train.txt")
+
+
 def test_conversion_may_be_refused(answers: list[str], capsys: pytest.CaptureFixture[str], folder: Path) -> None:
     Path("d.jsonl").write_text(FORMS["doccano.jsonl"], encoding="utf-8")
     answers += ["ner", "n"]
@@ -306,6 +376,7 @@ def test_input_that_ends(answers: list[str], capsys: pytest.CaptureFixture[str])
         (["--train", "packed.gz"], "is a gzip archive: unpack it"),
         (["--train", "binary.dat"], "holds zero bytes"),
         (["--train", "bad.json"], "begins as JSON does, but is none"),
+        (["--train", "mixed.json"], "record 2 is no JSON object as the others are: '7'"),
         (["--train", "few.txt"], "cannot tell which task this is for; it begins with\n      hello"),
         (["--train", "few.txt", "--task", "ner"], "ner reads this format:\n"),
         (["--train", "train.txt", "--task", "record"], "It looks like data for --task ner"),
@@ -324,6 +395,7 @@ def test_refused(capsys: pytest.CaptureFixture[str], folder: Path, arguments: li
     Path("few.txt").write_text("hello\n", encoding="utf-8")
     Path("empty.txt").write_text("\n", encoding="utf-8")
     Path("bad.json").write_text('{"a": [1,\n', encoding="utf-8")
+    Path("mixed.json").write_text('[{"text": "Ada"}, 7]', encoding="utf-8")
     Path("numbers.jsonl").write_text('{"tokens": ["a", "b"], "ner_tags": [0, 1]}\n', encoding="utf-8")
     Path("table.csv").write_text("text,label\nA day.,x\n", encoding="utf-8")
     odd = {"left_context_token": [], "mention_span": "x", "right_context_token": [], "y_str": 1}

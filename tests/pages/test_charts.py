@@ -75,6 +75,7 @@ def test_a_chart_is_xml_and_escaped() -> None:
 def test_nothing_to_draw() -> None:
     assert "no values" in chart_svg([]) and "no values" in chart_svg([Series("a", [(0, math.nan)])])
     assert "<circle" in chart_svg([Series("a", [(1, 5)])])
+    assert 'd="M"' not in chart_svg([Series("a", [(1, 5), (2, 6)]), Series("b", [])])  # no path, for a browser
 
 
 def test_many_points_keep_their_peak() -> None:

@@ -74,6 +74,16 @@ def test_a_long_text_is_cut_around_its_marks() -> None:
     assert words(marked_text(text, [], most=10)) == "xxxxxxxxxx…"
 
 
+def test_marks_far_from_one_another_are_all_shown() -> None:
+    text = "Ada " + "x" * 5000 + " Bo " + "y" * 5000 + " Eve"
+    marks = [Mark(len(text) - 3, len(text), "C"), Mark(0, 3, "A"), Mark(5005, 5007, "B"), Mark(5005, 5009, "D")]
+    shown = words(marked_text(text, marks, most=80))
+    assert shown.startswith("AdaA xxx") and shown.endswith("yyy EveC") and " BoB yyyyD"[:4] in shown
+    assert shown.count("…") == 2 and len(shown) < 90
+    long = words(marked_text("a" * 3000 + "b" * 10 + "c" * 3000, [Mark(0, 3000, "A"), Mark(3010, 6010, "C")], most=100))
+    assert long == "a" * 50 + "A…" + "c" * 50 + "C…"
+
+
 def test_a_prediction_shows_itself_and_is_what_it_was() -> None:
     entity = Entity("Ada", "PER", 0, 3, 0.9, 0, 1)
     one, other = NerPrediction("1", "Ada left", [entity]), NerPrediction("1", "Ada left", [entity])

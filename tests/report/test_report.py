@@ -162,6 +162,8 @@ def test_a_run_without_any_epoch(runs: list[Path], tmp_path: Path) -> None:
         (["RUN", "--data", "x", "--no-predictions"], "--data and --no-predictions: give one of them"),
         (["RUN", "--data", "x"], "--data: x: no such file; name the data with --data FILE, or leave the errors out "
                                  "with --no-predictions"),
+        (["RUN", "--output", "RUN/config.json"], "RUN/config.json: is read by this command and would be replaced; "
+                                                 "choose another name to write"),
         (["RUN", "--output", "no/page.html"], "no/page.html: cannot be written, for there is no directory no"),
     ],
 )  # fmt: skip
@@ -172,8 +174,16 @@ def test_wrong_requests(
     monkeypatch.chdir(tmp_path)
     if arguments[0] == "config.json":
         Path("config.json").write_text("{}", encoding="utf-8")
-    assert main(["report", *(str(runs[0]) if one == "RUN" else one for one in arguments)]) == 2
-    assert capsys.readouterr().err.splitlines()[-1] == message
+    assert main(["report", *(one.replace("RUN", str(runs[0])) for one in arguments)]) == 2
+    assert capsys.readouterr().err.splitlines()[-1] == message.replace("RUN", str(runs[0]))
+
+
+def test_a_folder_of_runs_names_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.json").write_text("{}", encoding="utf-8")
+    assert main(["report", str(tmp_path)]) == 2
+    assert f"; these are in it: {tmp_path}/a, {tmp_path}/b\n" in capsys.readouterr().err
 
 
 def test_five_thousand_sentences_stay_small(runs: list[Path], tmp_path: Path) -> None:
@@ -197,19 +207,21 @@ def test_five_thousand_sentences_stay_small(runs: list[Path], tmp_path: Path) ->
 def test_steps_and_end_of_a_log(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"trainer": {"validation_metric": "+f1"}}', encoding="utf-8")
     events = [
-        {"event": "start", "total_steps": 20, "num_epochs": 2},
+        {"event": "start", "time": "2026-01-01T01:00:00Z", "total_steps": 20, "num_epochs": 2},
+        {"event": "start", "time": "2026-01-01T02:00:00Z", "total_steps": 20, "num_epochs": 2},
         {"event": "step", "epoch": 0, "step": 5, "loss": 1.0, "lr": 0.1},
         {"event": "step", "epoch": 0, "step": 6, "loss": None, "lr": 0.1, "skipped": "loss is nan"},
         {"event": "epoch", "words_per_second": 100.0},
-        {"event": "end", "reason": "error", "message": "no <room>"},
+        {"event": "end", "reason": "error", "message": "no <room>\u2028"},
     ]
-    lines = [json.dumps(event) for event in events]
+    lines = [json.dumps(event, ensure_ascii=False) for event in events]
     (tmp_path / "log.jsonl").write_text("\n".join([*lines, '{"event": "st']), encoding="utf-8")
     run = read_run(tmp_path, "a")
     assert (run.step_curve("loss"), run.step_curve("lr")) == ([(0.5, 1.0)], [(0.5, 0.1), (0.6, 0.1)])
     assert (run.status, run.words_per_second, run.main_metric) == ("error", 100.0, "f1")
     page = report_page([run], most_errors=0)
     assert "Learning rate" in page and "no &lt;room&gt;" in page
+    assert "<td>begun</td><td>2026-01-01T01" in page and "<td>gone on with</td><td>2026-01-01T02" in page
 
 
 def test_names_tell_runs_apart() -> None:
@@ -243,3 +255,15 @@ def test_predictions_as_a_page_and_in_a_notebook(runs: list[Path], tmp_path: Pat
     assert many[0] == one and one.fragment() in one._repr_html_() and many._repr_html_().count('class="lt"') == 2
     assert main(["predict", str(runs[0]), str(lines), "--html", str(page), "--output-dir", str(tmp_path / "d")]) == 2
     assert "--html and --output-dir: give one of them" in capsys.readouterr().err
+    for flag in ("--html", "--output-file"):
+        assert main(["predict", str(runs[0]), str(lines), flag, str(lines)]) == 2
+        assert "is read by this command and would be replaced" in capsys.readouterr().err
+    assert lines.read_text(encoding="utf-8").startswith("Barack")
+    assert main(["predict", str(runs[0]), str(lines), "--html", str(page), "--output-file", str(page)]) == 2
+    assert "--html and --output-file: both are " in capsys.readouterr().err
+
+
+def test_stored_answers_keep_all_signs(tmp_path: Path) -> None:
+    answers = Answers("", "k", "ner", {"f1": 0.5}, [spans_case("Ada\u2028Lo\x85", [], [])])
+    predicting._write(tmp_path / "answers", {"data": "k"}, answers)
+    assert predicting._read(tmp_path / "answers", {"data": "k"}) == answers

@@ -84,7 +84,7 @@ def test_the_epochs_line(whole: Path) -> None:
     """Losses, scores, whether it is the best, speed, memory, time."""
     log = (whole / "out.log").read_text(encoding="utf-8")
     (line,) = (line for line in log.splitlines() if "epoch 1/2: " in line)
-    for part in ("training loss ", ", f1 ", ", loss ", " (best); ", " words/s, ", " MB, "):
+    for part in ("training loss ", "; validation ", ", f1 ", ", loss ", "; best so far; ", " words/s, ", " MB, "):
         assert part in line
 
 
