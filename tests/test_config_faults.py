@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from luke_tasks.training.callbacks.callback import Callback
 from tests.config_case import faults_of, keep_to_names, write_base
 
 READER_KEYS = ("max_sequence_length, max_entity_length, max_mention_length, iob_scheme, encoding, context, "
@@ -50,10 +51,6 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
     "misspelt in a list": (
         {"trainer.callbacks.1.projct": "x"},
         ["trainer.callbacks.1.projct: unknown for WandbCallback; did you mean project?"],
-    ),
-    "a part without options": (
-        {"trainer.callbacks.0.folder": "x"},
-        ["trainer.callbacks.0.folder: unknown for TensorBoardCallback; it has no options"],
     ),
     "what the program provides is no key": (
         {"model.head.hidden_size": 768},
@@ -364,6 +361,17 @@ def test_fault(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     overrides, lines = CASES[name]
     assert faults_of(capsys, "base.json", "-o", json.dumps(overrides)) == [
         line.replace("{cwd}", str(tmp_path)) for line in lines
+    ]
+
+
+def test_a_part_without_options(capsys: pytest.CaptureFixture[str]) -> None:
+    class Bare(Callback):
+        pass
+
+    Callback.register("bare")(Bare)  # gone with the names that the fixture hides
+    overrides = {"trainer.callbacks": [{"type": "bare", "folder": "x"}]}
+    assert faults_of(capsys, "base.json", "-o", json.dumps(overrides)) == [
+        "trainer.callbacks.0.folder: unknown for Bare; it has no options"
     ]
 
 

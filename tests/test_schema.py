@@ -174,7 +174,7 @@ def test_resolved_config_says_every_default_and_resolves_to_itself(folder: Path)
     assert resolved["trainer"]["optimizer"]["parameter_groups"] == [
         [["bias", "LayerNorm"], {"lr": None, "weight_decay": 0.0, "requires_grad": True}]
     ]
-    assert resolved["trainer"]["callbacks"][0] == {"type": "tensorboard"}
+    assert resolved["trainer"]["callbacks"][0] == {"type": "tensorboard", "log_errors": 50}
     assert resolved["model"]["head"]["dropout"] == 0.1
     assert resolved["dataset_reader"]["iob_scheme"] == "detect"
     assert resolved["random_seed"] == 13370
