@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+from luke_tasks.data.text import split_words
 from luke_tasks.errors import DataError
 from luke_tasks.own_data.fit import refused_together
 from luke_tasks.own_data.tags import TagStyle, as_iob2
@@ -27,7 +28,6 @@ logger = logging.getLogger(__name__)
 Record = dict[str, Any]
 _SPAN_KEYS = ("entities", "spans", "label", "labels", "annotations", "ents")
 _WORD_KEYS, _TAG_KEYS = ("tokens", "words", "token", "sentence"), ("ner_tags", "tags", "labels", "ner", "label")
-_WORD = re.compile(r"\w+(?:[.'’\-]\w+)*|[^\w\s]")
 
 
 @dataclass(frozen=True)
@@ -99,14 +99,14 @@ def conll_of_records(records: Sequence[Record], read: Callable[[Record], Labelle
 
 
 def _sentences(text: LabelledText, where: str) -> list[list[tuple[str, str]]]:
-    """Words and tags of each line. A word that a span cuts is cut, so that no entity is lost."""
+    """Words, as `predict` cuts raw text, and tags of each line. A word that a span cuts is cut: no entity is lost."""
     cuts = {edge for start, end, _ in text.spans for edge in (start, end)}
     words = []
-    for match in _WORD.finditer(text.text):
-        inner = sorted(cut for cut in cuts if match.start() < cut < match.end())
+    for start, end in split_words(text.text):
+        inner = sorted(cut for cut in cuts if start < cut < end)
         if any(_is_inside_word(text.text, cut) for cut in inner):
-            logger.warning("%s: a span begins or ends inside %r: the word is cut there", where, match.group())
-        words += list(pairwise([match.start(), *inner, match.end()]))
+            logger.warning("%s: a span begins or ends inside %r: the word is cut there", where, text.text[start:end])
+        words += list(pairwise([start, *inner, end]))
     starts, ends = [start for start, _ in words], [end for _, end in words]
     spans: list[Span] = []
     for start, end, label in sorted(text.spans):
