@@ -38,6 +38,13 @@ That was the whole way: train, evaluate, predict. Next:
   # your own text, one sentence a line (or type it, then Ctrl-D)
   allennlp predict $archive my_text.txt
 
+  # what it got wrong, as a page; and a page to try it in
+  luke-tasks report $(dirname "$archive")
+  luke-tasks serve $archive
+
+  # your own data, in whatever form: looks at it and writes a config
+  luke-tasks init
+
   # your own data, in CoNLL's columns
   allennlp train configs/ner/quickstart.jsonnet -s runs/mine \\
       -o '{"train_data_path": "my/train.txt", "validation_data_path": "my/dev.txt"}'
