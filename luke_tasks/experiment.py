@@ -122,7 +122,7 @@ def build(config: CheckedConfig, processes: Processes = ALONE) -> Experiment:
     seed_everything(parts)
     tokenizer = published_tokenizer(parts)
     reader = parts.dataset_reader.build(tokenizer=tokenizer)
-    validation_reader = (parts.validation_dataset_reader or parts.dataset_reader).build(tokenizer=tokenizer)
+    validation_reader = parts.evaluation_reader.build(tokenizer=tokenizer)
     encoder = parts.model.encoder.build(pooler=parts.model.head.owner.needs_pooler)
     check_window(reader, encoder)
     copied_words = tokenizer.add_words({**validation_reader.added_words, **reader.added_words})
@@ -139,7 +139,7 @@ def build(config: CheckedConfig, processes: Processes = ALONE) -> Experiment:
     check_metric(trainer, model.head)
 
     logger.info("model: %s parameters", f"{sum(p.numel() for p in model.parameters()):,}")
-    validation_loader = parts.validation_data_loader or parts.data_loader
+    validation_loader = parts.evaluation_loader
     train, validation, test = (sets.get(name) for name in ("train", "validation", "test"))
     assert train is not None
     if parts.data_loader.num_batches(train.features, seed=parts.random_seed, num_epochs=1) == [0]:
@@ -228,8 +228,8 @@ def write_run_files(
 
 def _read_sets(parts: ExperimentConfig, reader: Reader, validation_reader: Reader) -> dict[str, DataSet]:
     """The sets that the config names; those whose loader has a `cache_dir` through the cache."""
-    validation_spec = parts.validation_dataset_reader or parts.dataset_reader
-    validation_loader = parts.validation_data_loader or parts.data_loader
+    validation_spec = parts.evaluation_reader
+    validation_loader = parts.evaluation_loader
     sources = {
         "train": (parts.train_data_path, reader, parts.dataset_reader, parts.data_loader),
         "validation": (parts.validation_data_path, validation_reader, validation_spec, validation_loader),

@@ -107,6 +107,16 @@ class ExperimentConfig:
     numpy_seed: Seed = 1337
     pytorch_seed: Seed = 133
 
+    @property
+    def evaluation_reader(self) -> Spec[Reader]:
+        """Reads all data but the training data."""
+        return self.validation_dataset_reader or self.dataset_reader
+
+    @property
+    def evaluation_loader(self) -> DataLoader:
+        """Makes the batches of all data but the training data."""
+        return self.validation_data_loader or self.data_loader
+
 
 @dataclass
 class CheckedConfig:

@@ -80,9 +80,7 @@ def _load_own(
     if "entity_vocab_path" not in overrides:  # of the user's own choice
         _keep_off_the_hub(path, config)
     parts = config.parts
-    reader = (parts.validation_dataset_reader or parts.dataset_reader).build(
-        tokenizer=Tokenizer.load(directory / "tokenizer")
-    )
+    reader = parts.evaluation_reader.build(tokenizer=Tokenizer.load(directory / "tokenizer"))
     labels = Labels.load(directory / "vocabulary") if reader.has_labels else Labels(())
     parts.model.encoder.values["pretrained"] = str(directory / "encoder")
     check_own(parts.model.encoder.type_name, directory / "encoder", Path(weights_file) if weights_file else weights)
@@ -112,7 +110,7 @@ def _load_allennlp(
         if stored is not None:
             check_size(read_json(folder / "config.json"), stored, folder / "config.json")
         encoder = parts.model.encoder.build(load_weights=False)
-    reader = (parts.validation_dataset_reader or parts.dataset_reader).build(tokenizer=tokenizer)
+    reader = parts.evaluation_reader.build(tokenizer=tokenizer)
     add_words(tokenizer, encoder, tokenizer.add_words(reader.added_words))
     labels = allennlp_archive.read_labels(directory / "vocabulary") if reader.has_labels else Labels(())
     trained = _joined(config, reader, labels, encoder)

@@ -40,7 +40,7 @@ def check_data(config: CheckedConfig) -> dict[str, Any]:
         trainer = parts.trainer.build()
         tokenizer = published_tokenizer(parts)
         reader = parts.dataset_reader.build(tokenizer=tokenizer)
-        validation_reader = (parts.validation_dataset_reader or parts.dataset_reader).build(tokenizer=tokenizer)
+        validation_reader = parts.evaluation_reader.build(tokenizer=tokenizer)
         encoder = bare_encoder(parts, tokenizer, [reader, validation_reader])
         sets = [
             read_all(reader if name == "train" else validation_reader, name, path)
@@ -107,7 +107,7 @@ def _estimate(
 
 def _described(parts: ExperimentConfig, found: ReadSet) -> dict[str, Any]:
     is_training = found.name == "train"
-    loader = parts.data_loader if is_training else parts.validation_data_loader or parts.data_loader
+    loader = parts.data_loader if is_training else parts.evaluation_loader
     seed = parts.random_seed if is_training else None
     padding = padding_share(found.features, loader, seed=seed) if found.features else 0.0
     return {

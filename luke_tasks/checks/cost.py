@@ -129,7 +129,7 @@ def estimate(
     groups = getattr(trainer.optimizer, "parameter_groups", [])
     grouped_parameters(model, groups)  # freezes those that are not to be trained
     sizes, checks = Sizes.of(training), Sizes.of(validation)
-    loader, other = parts.data_loader, parts.validation_data_loader or parts.data_loader
+    loader, other = parts.data_loader, parts.evaluation_loader
     batches = loader.order(training, seed=parts.random_seed, epoch=0)
     evaluated = evaluation_order(checks, batch_size=other.batch_size, max_tokens=other.max_tokens)
     reads_entities = model.encoder.has_entities and model.head.needs_entities

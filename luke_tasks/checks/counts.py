@@ -17,7 +17,7 @@ def count_instances(parts: ExperimentConfig) -> dict[str, dict[str, int]]:
     """
     tokenizer = published_tokenizer(parts)
     reader = parts.dataset_reader.build(tokenizer=tokenizer)
-    validation_reader = (parts.validation_dataset_reader or parts.dataset_reader).build(tokenizer=tokenizer)
+    validation_reader = parts.evaluation_reader.build(tokenizer=tokenizer)
     tokenizer.add_words({**validation_reader.added_words, **reader.added_words})
     counts = {}
     for name, path in data_files(parts).items():

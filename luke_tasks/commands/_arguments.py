@@ -20,6 +20,17 @@ def add_archive_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_change_arguments(parser: argparse.ArgumentParser, example: str = "") -> None:
+    """Of the commands that read one config file and may change it; see `_start.checked_config`.
+
+    Args:
+        example: of a change, as JSON.
+    """
+    shown = f", e.g. '{example}'" if example else ""
+    parser.add_argument("-o", "--overrides", default="", metavar="JSON", help=f"changes to the config{shown}")
+    add_import_argument(parser)
+
+
 def add_import_argument(parser: argparse.ArgumentParser) -> None:
     """Of the commands that read a config file."""
     parser.add_argument("--allow-imports", action="append", default=[], metavar="DIR",

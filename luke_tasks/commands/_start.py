@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from luke_tasks.experiment_config import CheckedConfig
     from luke_tasks.trained import Trained
 
 
@@ -23,6 +24,17 @@ def load_model(args: argparse.Namespace) -> Trained:
             args.archive, overrides=args.overrides, include_packages=args.include_package,
             weights_file=args.weights_file,
         )  # fmt: skip
+
+
+def checked_config(args: argparse.Namespace) -> CheckedConfig:
+    """The config to train by that the arguments name. Raises as `luke_tasks.experiment.check_config`."""
+    from luke_tasks.config import load_config
+
+    # A file that is no config is refused before torch is loaded.
+    loaded = load_config(args.config, args.overrides, allow_imports=args.allow_imports)
+    with no_garbage_collection():
+        from luke_tasks import experiment
+    return experiment.check_config(loaded.values, loaded.faults, args.include_package, for_training=True)
 
 
 @contextmanager

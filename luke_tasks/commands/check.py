@@ -6,17 +6,15 @@ import argparse
 import json
 from typing import Any
 
-from luke_tasks.commands._arguments import add_import_argument
-from luke_tasks.commands._start import no_garbage_collection
+from luke_tasks.commands._arguments import add_change_arguments
+from luke_tasks.commands._start import checked_config
 from luke_tasks.errors import LukeTasksError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Those of `train` that say what the config is, and `--json`."""
     parser.add_argument("config", help="the Jsonnet or JSON file")
-    parser.add_argument("-o", "--overrides", default="", metavar="JSON",
-                        help='changes to the config, e.g. \'{"train_data_path": "my.txt"}\'')  # fmt: skip
-    add_import_argument(parser)
+    add_change_arguments(parser, '{"train_data_path": "my.txt"}')
     parser.add_argument("--json", action="store_true", help="write everything as one JSON object")
 
 
@@ -42,14 +40,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _report(args: argparse.Namespace) -> dict[str, Any]:
-    from luke_tasks.config import load_config
+    config = checked_config(args)
+    from luke_tasks.checks.check import check_data
 
-    loaded = load_config(args.config, args.overrides, allow_imports=args.allow_imports)
-    with no_garbage_collection():
-        from luke_tasks.checks.check import check_data
-        from luke_tasks.experiment_config import check_config
-
-    return check_data(check_config(loaded.values, loaded.faults, args.include_package, for_training=True))
+    return check_data(config)
 
 
 def _print_json(content: dict[str, Any]) -> None:

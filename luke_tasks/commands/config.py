@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from luke_tasks.commands._arguments import add_import_argument
+from luke_tasks.commands._arguments import add_change_arguments
 from luke_tasks.commands._colours import Colours
 from luke_tasks.commands._logging import log_to_terminal
 
@@ -18,8 +18,7 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The config, and the form."""
     parser.add_argument("config", help="the Jsonnet or JSON file")
-    parser.add_argument("-o", "--overrides", default="", metavar="JSON", help="changes to the config")
-    add_import_argument(parser)
+    add_change_arguments(parser)
     parser.add_argument("--json", action="store_true", help="a list of {path, value, source} instead of Jsonnet")
 
 

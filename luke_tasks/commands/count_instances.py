@@ -5,31 +5,24 @@ from __future__ import annotations
 import argparse
 import json
 
-from luke_tasks.commands._arguments import add_import_argument
+from luke_tasks.commands._arguments import add_change_arguments
 from luke_tasks.commands._logging import log_to_terminal
-from luke_tasks.commands._start import no_garbage_collection
+from luke_tasks.commands._start import checked_config
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """As AllenNLP's, and `--json`."""
     parser.add_argument("config", help="the Jsonnet or JSON file")
-    parser.add_argument("-o", "--overrides", default="", metavar="JSON", help="changes to the config")
-    add_import_argument(parser)
+    add_change_arguments(parser)
     parser.add_argument("--json", action="store_true", help="write the numbers as one JSON object")
 
 
 def run(args: argparse.Namespace) -> int:
     """Read and encode every file; the first fault ends it, as in `train`."""
     log_to_terminal()
-    from luke_tasks.config import load_config
-
-    loaded = load_config(args.config, args.overrides, allow_imports=args.allow_imports)
-    with no_garbage_collection():
-        from luke_tasks.checks.text import table
-        from luke_tasks.experiment_config import check_config
-
-    config = check_config(loaded.values, loaded.faults, args.include_package, for_training=True)
+    config = checked_config(args)
     from luke_tasks.checks.counts import count_instances
+    from luke_tasks.checks.text import table
 
     counts = count_instances(config.parts)
     if args.json:

@@ -9,9 +9,9 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from luke_tasks.commands._arguments import add_import_argument
+from luke_tasks.commands._arguments import add_change_arguments
 from luke_tasks.commands._logging import log_to_terminal
-from luke_tasks.commands._start import no_garbage_collection
+from luke_tasks.commands._start import checked_config
 from luke_tasks.errors import LukeTasksError
 from luke_tasks.files import replacing, write_json
 
@@ -30,9 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-s", "--serialization-dir", required=True, metavar="DIR",
                         help=f"where {', '.join(_NAMES)} are written")  # fmt: skip
     parser.add_argument("-f", "--force", action="store_true", help="replace those that are in DIR")
-    parser.add_argument("-o", "--overrides", default="", metavar="JSON",
-                        help='changes to the config, e.g. \'{"data_loader.batch_size": 16}\'')  # fmt: skip
-    add_import_argument(parser)
+    add_change_arguments(parser, '{"data_loader.batch_size": 16}')
     parser.add_argument("--start-lr", type=float, default=1e-5, metavar="LR", help="the first (default 1e-5)")
     parser.add_argument("--end-lr", type=float, default=10.0, metavar="LR", help="the last (default 10)")
     parser.add_argument("--num-batches", type=int, default=100, metavar="N",
@@ -51,15 +49,11 @@ def run(args: argparse.Namespace) -> int:
     directory = Path(args.serialization_dir)
     _check_directory(directory, force=args.force)
     log_to_terminal()
-    from luke_tasks.config import load_config
+    config = checked_config(args)
+    from luke_tasks import experiment
+    from luke_tasks.training.callbacks.progress import ProgressLine
+    from luke_tasks.training.lr_search import Range, losses_over, suggest
 
-    loaded = load_config(args.config, args.overrides, allow_imports=args.allow_imports)
-    with no_garbage_collection():
-        from luke_tasks import experiment
-        from luke_tasks.training.callbacks.progress import ProgressLine
-        from luke_tasks.training.lr_search import Range, losses_over, suggest
-
-    config = experiment.check_config(loaded.values, loaded.faults, args.include_package, for_training=True)
     built = experiment.build(config)
     rates = Range(args.start_lr, args.end_lr, args.num_batches, args.linear)
     distributed = config.parts.distributed

@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from luke_tasks.commands._arguments import add_import_argument
+from luke_tasks.commands._arguments import add_change_arguments
 from luke_tasks.commands._launch import check_launch, launch
 from luke_tasks.commands._logging import (
     close_log_files,
@@ -19,7 +19,7 @@ from luke_tasks.commands._logging import (
     log_warnings,
 )
 from luke_tasks.commands._run_dir import check_run_dir, made_run_dir
-from luke_tasks.commands._start import no_garbage_collection
+from luke_tasks.commands._start import checked_config
 from luke_tasks.errors import Interrupted, LukeTasksError
 from luke_tasks.training.interrupts import exit_status_of
 from luke_tasks.training.processes import Processes
@@ -38,9 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     existing = parser.add_mutually_exclusive_group()
     existing.add_argument("-f", "--force", action="store_true", help="replace the run that is in DIR")
     existing.add_argument("-r", "--recover", action="store_true", help="go on with the run that is in DIR")
-    parser.add_argument("-o", "--overrides", default="", metavar="JSON",
-                        help='changes to the config, e.g. \'{"trainer.num_epochs": 1}\'')  # fmt: skip
-    add_import_argument(parser)
+    add_change_arguments(parser, '{"trainer.num_epochs": 1}')
     parser.add_argument("--dry-run", action="store_true", help="check the config, read the data, build the model, stop")
     parser.add_argument("--file-friendly-logging", action="store_true", help="plain lines instead of live bars")
     parser.add_argument("--node-rank", type=int, default=0, metavar="N",
@@ -64,15 +62,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _run(args: argparse.Namespace, processes: Processes) -> int:
-    from luke_tasks.config import load_config
+    config = checked_config(args)
+    from luke_tasks import experiment
 
-    loaded = load_config(
-        args.config, args.overrides, allow_imports=args.allow_imports
-    )  # a file that is no config is refused before torch is loaded
-    with no_garbage_collection():
-        from luke_tasks import experiment
-
-    config = experiment.check_config(loaded.values, loaded.faults, args.include_package, for_training=True)
     run_dir = Path(args.serialization_dir)
     is_launcher = check_launch(config.parts, processes, args.node_rank)
     if processes.is_main and args.node_rank == 0 and not args.dry_run:
