@@ -55,6 +55,17 @@ class Predictor:
             trained.model, batch_size=self.batch_size, max_tokens=max_tokens, pad_id=trained.pad_id, device=device
         )
 
+    @classmethod
+    def for_evaluation(
+        cls, trained: Trained, *, batch_size: int | None, max_tokens: int | None, cuda_device: int | None,
+        precision: Precision,
+    ) -> Predictor:  # fmt: skip
+        """One whose batches are those of the validation in its training, where neither size is given."""
+        if not (batch_size or max_tokens):
+            loader = trained.config.parts.evaluation_loader
+            batch_size, max_tokens = loader.batch_size, loader.max_tokens
+        return cls(trained, batch_size=batch_size, max_tokens=max_tokens, cuda_device=cuda_device, precision=precision)
+
     @overload
     def __call__(self, inputs: Input) -> Any: ...
     @overload

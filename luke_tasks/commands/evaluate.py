@@ -67,10 +67,8 @@ def run(args: argparse.Namespace) -> int:
                              "writes its predictions")  # fmt: skip
     if len(files) > 1:
         _check_distinct([f"{stem}_{file_name}" for stem in stems for file_name in prediction_names])
-    parts = trained.config.parts
-    asked = args if args.batch_size or args.max_tokens else parts.evaluation_loader
-    predictor = Predictor(
-        trained, batch_size=asked.batch_size, max_tokens=asked.max_tokens, cuda_device=args.cuda_device,
+    predictor = Predictor.for_evaluation(
+        trained, batch_size=args.batch_size, max_tokens=args.max_tokens, cuda_device=args.cuda_device,
         precision=args.precision,
     )  # fmt: skip
     all_metrics: dict[str, Any] = {}

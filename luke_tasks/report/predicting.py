@@ -87,10 +87,8 @@ def _predict(run_dir: Path, data: str, data_key: str, args: argparse.Namespace) 
 
     logger.info("%s: running its best model on %s", run_dir, data)
     trained = load_trained(run_dir, include_packages=args.include_package)
-    parts = trained.config.parts
-    asked = args if args.batch_size or args.max_tokens else parts.evaluation_loader
-    predictor = Predictor(trained, batch_size=asked.batch_size, max_tokens=asked.max_tokens,
-                          cuda_device=args.cuda_device, precision=args.precision)  # fmt: skip
+    predictor = Predictor.for_evaluation(trained, batch_size=args.batch_size, max_tokens=args.max_tokens,
+                                         cuda_device=args.cuda_device, precision=args.precision)  # fmt: skip
     evaluation = predictor.evaluate(data)
     task = trained.reader.task
     pairs = zip(evaluation.examples, evaluation.predictions, strict=True)
