@@ -4,8 +4,8 @@ Enters: the hidden vectors of words and entities. Leaves: as many vectors, each 
 token asks with depends on its own kind and on the kind of the key: four query matrices in all, and one key and one
 value matrix. With entity-aware attention off, or without entities, it is plain self-attention.
 
-One function is the reference, `eager_attention`; two others give its numbers faster: `fused_attention.py` and, in
-training on the CPU, `dropout_attention.py`. What shared windows compute is another thing: `shared_attention.py`.
+One function is the reference, `eager_attention`; two others give its numbers faster: `blocked_attention.py` on the CPU,
+`fused_attention.py` elsewhere. What shared windows compute is another thing: `shared_attention.py`.
 
 Shapes: B windows, W word pieces, E entities, N of either, R = B·(W+E) rows, H heads, D hidden size, d = D / H.
 """
@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from luke_tasks.encoder import dropout as fast_dropout
-from luke_tasks.encoder.dropout_attention import dropout_attention
+from luke_tasks.encoder.blocked_attention import blocked_attention
 from luke_tasks.encoder.fused_attention import Keys, bias_of, merged_attention
 from luke_tasks.encoder.linear import Linear
 from luke_tasks.encoder.shared_attention import SharedPattern, eager_shared_attention, shared_attention
@@ -98,10 +98,10 @@ def eager_attention(kinds: Sequence[Tokens], dropout: float) -> Sequence[Tensor]
 
 def fused_attention(kinds: Sequence[Tokens], dropout: float) -> Sequence[Tensor]:
     """`eager_attention` without ever holding all scores."""
-    if dropout and kinds[0].keys.device.type == "cpu":
+    if fast_dropout.is_faster(kinds[0].keys):
         queries = [_joined([kind.queries[index] for kind in kinds]) for index in range(len(kinds))]
         values = _joined([kind.values for kind in kinds])
-        mixed = dropout_attention(queries, [kind.keys for kind in kinds], values, _mask_of(kinds), dropout)
+        mixed = blocked_attention(queries, [kind.keys for kind in kinds], values, _mask_of(kinds), dropout)
         return _parts(mixed, kinds)
     if len(kinds) == 1:
         (words,) = kinds

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from luke_tasks.encoder import dropout_attention
+from luke_tasks.encoder import blocked_attention
 from luke_tasks.encoder.attention import Layout, SelfAttention, Tokens, eager_attention, fused_attention
 from luke_tasks.encoder.dropout import KeepMasks
 from luke_tasks.errors import LukeTasksError
@@ -92,12 +92,12 @@ def dense_with_masks(inputs: list[Tensor], kinds: str, dropout: float, seed: int
 @KINDS
 def test_dropout_drops_after_the_softmax(kinds: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the same masks, the dense computation and its gradients by autograd are the same, to rounding."""
-    monkeypatch.setattr(dropout_attention, "_BLOCK", 1)  # one (window, head) a block: a mask each, as drawn below
+    monkeypatch.setattr(blocked_attention, "_BLOCK", 1)  # one (window, head) a block: a mask each, as drawn below
     torch.manual_seed(3)
     found = output_and_gradients(torch.float64, kinds, fused=True, dropout=0.3)
     torch.manual_seed(3)
     inputs = tensors(torch.float64)
-    output = dense_with_masks(inputs, kinds, 0.3, dropout_attention.new_seed())
+    output = dense_with_masks(inputs, kinds, 0.3, blocked_attention.new_seed())
     gradient = torch.randn(output.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     gradients = torch.autograd.grad(output, inputs, gradient.to(torch.bfloat16).double(), allow_unused=True)
     assert_close(found, [output, *(g for g in gradients if g is not None)], torch.float64, (1e-12, 1e-12))
@@ -110,7 +110,7 @@ def test_gradients_by_finite_differences(
     kinds: str, dropout: float, block: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also when the pairs of windows and heads do not divide into equal blocks."""
-    monkeypatch.setattr(dropout_attention, "_BLOCK", block)
+    monkeypatch.setattr(blocked_attention, "_BLOCK", block)
     few = [tensor[:, :, :5].detach().requires_grad_() for tensor in tensors(torch.float64)]
 
     def attend(*inputs: Tensor) -> Tensor:

@@ -1,14 +1,15 @@
-"""Attention with dropout of its probabilities on the CPU, where no fused kernel of torch has it.
+"""Attention on the CPU, with and without dropout of its probabilities.
 
 The scores of all pairs never stand in memory at once: a block of some (window, head) pairs is scored, normalised,
 dropped and mixed while it is in cache. The backward pass makes scores and masks again from the queries, the keys and a
-seed.
+seed. Torch's own fused kernel has no dropout, takes one query a row, and gains nothing from bfloat16 on a processor
+without AMX: there, blocks take half its time; in float32 about the same (`scripts/benchmark.py attention`).
 
 Every row asks the keys of each kind with a query of its own (words and entities; one kind in plain attention), and
 there is one softmax over all keys.
 
-Shapes: B windows, H heads, N rows (all of them ask), M keys of a kind, K keys of all kinds, d size of a head; P blocks
-of n ≤ B·H pairs.
+Shapes: B windows, H heads, N rows (all of them ask), M keys of a kind, K keys of all kinds, d size of a head; blocks of
+n ≤ B·H pairs.
 """
 
 from __future__ import annotations
@@ -28,25 +29,26 @@ from luke_tasks.encoder.fused_attention import bias_of
 _BLOCK = 1 << 20  # scores held at a time: a few megabytes, the size of a cache
 
 
-def dropout_attention(
+def blocked_attention(
     queries: Sequence[Tensor], keys: Sequence[Tensor], values: Tensor, key_mask: Tensor | None, dropout: float
 ) -> Tensor:
-    """Attention over several kinds of keys, with dropout.
+    """Attention over several kinds of keys.
 
     Args:
         queries: for each kind, (B, H, N, d): what the rows ask of the keys of this kind.
         keys: for each kind, (B, H, M, d).
         values: (B, H, K, d), in the order of the keys.
         key_mask: (B, K) bool, False where nothing may attend; None: everywhere True.
-        dropout: the share of attention probabilities dropped, in (0, 1).
+        dropout: the share of attention probabilities dropped, in [0, 1]; 0 outside training.
     Returns:
         (B, H, N, d)
     """
-    mixed: Tensor = _DropoutAttention.apply(values, key_mask, dropout, new_seed(), *queries, *keys)
+    seed = new_seed() if dropout else 0
+    mixed: Tensor = _BlockedAttention.apply(values, key_mask, dropout, seed, *queries, *keys)
     return mixed
 
 
-class _DropoutAttention(torch.autograd.Function):
+class _BlockedAttention(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any, values: Tensor, key_mask: Tensor | None, dropout: float, seed: int, *queries_and_keys: Tensor
@@ -59,10 +61,12 @@ class _DropoutAttention(torch.autograd.Function):
         masks = KeepMasks(seed, dropout)
         mixed = torch.empty_like(queries[0])  # (B·H, N, d)
         for block in scores.blocks():
-            probabilities = scores.probabilities(block)  # (n, N, K)
-            kept = probabilities.mul_(masks.draw(scores.room(1, block)))
+            kept = scores.probabilities(block)  # (n, N, K)
+            if dropout:
+                kept.mul_(masks.draw(scores.room(1, block)))
             torch.bmm(kept, flat_values[block], out=mixed[block])
-        mixed.mul_(masks.scale)
+        if dropout:
+            mixed.mul_(masks.scale)
         ctx.save_for_backward(mixed, flat_values, key_mask, *queries, *keys)
         ctx.dropout, ctx.seed, ctx.factor = dropout, seed, factor
         return mixed.view_as(queries_and_keys[0])
@@ -77,17 +81,19 @@ class _DropoutAttention(torch.autograd.Function):
         masks = KeepMasks(ctx.seed, ctx.dropout)
         shape = gradients[0].shape[:2]  # B, H
         gradient = gradients[0].flatten(0, 1).contiguous()  # (B·H, N, d)
-        # With o = s · (mask ∘ p) v: the gradient of a score is p ∘ (mask ∘ s g vᵀ − g·o).
+        # With o = s · (mask ∘ p) v: the gradient of a score is mask ∘ p ∘ (s g vᵀ) − p ∘ (g·o).
         joint = (gradient * mixed).sum(-1, keepdim=True)  # (B·H, N, 1)
-        gradient = gradient * masks.scale
+        if ctx.dropout:
+            gradient = gradient * masks.scale
         of_values = torch.empty_like(values)
         of_queries, of_keys = ([torch.empty_like(tensor) for tensor in group] for group in (queries, keys))
         for block in scores.blocks():
-            probabilities = scores.probabilities(block)  # (n, N, K)
-            kept = masks.draw(scores.room(1, block)).mul_(probabilities)
+            probabilities = kept = scores.probabilities(block)  # (n, N, K)
+            if ctx.dropout:
+                kept = masks.draw(scores.room(1, block)).mul_(probabilities)
             torch.bmm(kept.mT, gradient[block], out=of_values[block])
             of_kept = torch.bmm(gradient[block], values[block].mT, out=scores.room(2, block))
-            of_scores = kept.mul_(of_kept).addcmul_(probabilities, joint[block], value=-1)
+            of_scores = of_kept.mul_(kept).addcmul_(probabilities, joint[block], value=-1)
             for kind, part in enumerate(scores.parts):
                 torch.bmm(of_scores[..., part], keys[kind][block], out=of_queries[kind][block])
                 torch.bmm(of_scores[..., part].mT, queries[kind][block], out=of_keys[kind][block])
