@@ -29,6 +29,7 @@ class Batch:
     entity_attention: EntityAttention = "all"  # of all its windows
     entity_groups: Tensor | None = None  # (B, E) int64, where `entity_attention` is "group"; 0 on padding
     labels: Tensor | None = None  # what the head's loss reads, in the head's own shape; None without gold labels
+    words_read: Tensor | None = None  # (B, W) bool, of which word pieces the head reads the vectors; None: of all
     features: Sequence[Any] = ()  # the B features this batch was made of; fewer where some give several rows
 
     def to(self, device: torch.device) -> Batch:

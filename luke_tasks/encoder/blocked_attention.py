@@ -26,7 +26,7 @@ from torch.autograd.function import once_differentiable
 from luke_tasks.encoder.dropout import KeepMasks, new_seed
 from luke_tasks.encoder.fused_attention import bias_of
 
-_BLOCK = 1 << 20  # scores held at a time: a few megabytes, the size of a cache
+_BLOCK_BYTES = 1 << 21  # of scores held at a time; with what is made of them a few megabytes, the size of a cache
 
 
 def blocked_attention(
@@ -116,7 +116,7 @@ class _Scores:
         ends = list(accumulate(tensor.size(1) for tensor in keys))
         self.parts = [slice(end - tensor.size(1), end) for end, tensor in zip(ends, keys, strict=True)]
         pairs, rows, size = len(queries[0]), queries[0].size(1), ends[-1]
-        self.block_size = max(1, min(pairs, _BLOCK // (rows * size)))
+        self.block_size = max(1, min(pairs, _BLOCK_BYTES // (rows * size * queries[0].element_size())))
         # Memory that is used again stays in the cache; fresh memory takes longer to get than a product to fill it.
         self._rooms = [queries[0].new_empty(self.block_size, rows, size) for _ in range(3)]
         self._of_kinds = [queries[0].new_empty(self.block_size, rows, tensor.size(1)) for tensor in keys]

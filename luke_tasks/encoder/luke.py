@@ -153,8 +153,11 @@ class AttentionBlock(nn.Module):
         )  # fmt: skip
         self.output = Residual(config, in_size=config.hidden_size)
 
-    def forward(self, hidden: Tensor, layout: Layout) -> Tensor:
-        return self.output(self.self(hidden, layout), hidden)  # (R, D)
+    def forward(self, hidden: Tensor, layout: Layout, rows: Tensor | None = None) -> Tensor:
+        mixed = self.self(hidden, layout)
+        if rows is not None:
+            mixed, hidden = mixed[rows], hidden[rows]
+        return self.output(mixed, hidden)  # (R, D), or (R', D)
 
 
 class Intermediate(nn.Module):
@@ -174,7 +177,10 @@ class Intermediate(nn.Module):
 
 
 class Layer(nn.Module):
-    """Attention, then feed-forward, over words and entities together."""
+    """Attention, then feed-forward, over words and entities together.
+
+    `forward` with (R',) `rows` gives the vectors of these alone, (R', D).
+    """
 
     def __init__(self, config: LukeConfig, attention: AttentionChoice) -> None:
         super().__init__()
@@ -183,18 +189,18 @@ class Layer(nn.Module):
         self.output = Residual(config, in_size=config.intermediate_size)
         self.checkpoint_gradients = False
 
-    def forward(self, hidden: Tensor, layout: Layout) -> Tensor:
+    def forward(self, hidden: Tensor, layout: Layout, rows: Tensor | None = None) -> Tensor:
         if self.checkpoint_gradients and self.training:
             # In here and not around the layer, whose hooks (FSDP2's) are to run once. The second time draws the same
             # masks: their seeds come from torch's generator, which is set back.
-            again: Tensor = checkpoint(self._run, hidden, layout, use_reentrant=False)
+            again: Tensor = checkpoint(self._run, hidden, layout, rows, use_reentrant=False)
             return again
-        return self._run(hidden, layout)
+        return self._run(hidden, layout, rows)
 
-    def _run(self, hidden: Tensor, layout: Layout) -> Tensor:
-        hidden = self.attention(hidden, layout)
+    def _run(self, hidden: Tensor, layout: Layout, rows: Tensor | None) -> Tensor:
+        hidden = self.attention(hidden, layout, rows)
         wide, activation = self.intermediate(hidden)
-        return self.output(wide, hidden, activation)  # (R, D)
+        return self.output(wide, hidden, activation)  # (R, D), or (R', D)
 
 
 class Layers(nn.Module):
@@ -204,10 +210,14 @@ class Layers(nn.Module):
         super().__init__()
         self.layer = nn.ModuleList([Layer(config, attention) for _ in range(config.num_hidden_layers)])
 
-    def forward(self, hidden: Tensor, layout: Layout) -> Tensor:
-        for layer in self.layer:
-            hidden = layer(hidden, layout)
-        return hidden  # (R, D)
+    def forward(self, hidden: Tensor, layout: Layout, rows: Tensor | None = None) -> Tensor:
+        """From (R, D) to (R, D); with (R',) `rows` the others are zeros, which the last layer need not compute."""
+        num_rows = len(hidden)
+        for number, layer in enumerate(self.layer, start=1):
+            hidden = layer(hidden, layout, rows if number == len(self.layer) else None)
+        if rows is not None and len(self.layer):
+            hidden = hidden.new_zeros(num_rows, hidden.size(1)).index_copy(0, rows, hidden)
+        return hidden
 
 
 @Encoder.register("luke", constructor="from_pretrained")
@@ -319,12 +329,24 @@ class LukeEncoder(Encoder):
                 pattern=SharedPattern.of(batch),
             )
             hidden = layout.join(word_hidden, entity_hidden)
-        word_hidden, entity_hidden = layout.split(self.encoder(hidden, layout))  # (B, W, D), (B, E, D)
+        hidden = self.encoder(hidden, layout, self._rows_read(batch, layout))
+        word_hidden, entity_hidden = layout.split(hidden)  # (B, W, D), (B, E, D)
         pooled = self.pooler(word_hidden) if self.pooler is not None else None  # (B, D)
         output = EncoderOutput(word_hidden=word_hidden, pooled=pooled, tables=self.embedding_tables())
         if batch.entity_ids is not None:
             output.entity_hidden = entity_hidden
         return output
+
+    def _rows_read(self, batch: Batch, layout: Layout) -> Tensor | None:
+        """The rows (R',) whose last vectors are read; None: all, or a GPU would have to be waited for to know them."""
+        if batch.words_read is None or batch.word_ids.device.type != "cpu" or torch.compiler.is_compiling():
+            return None
+        words_read = batch.words_read
+        if self.pooler is not None:
+            words_read = words_read.clone()
+            words_read[:, 0] = True
+        entities_read = words_read.new_ones(layout.windows, layout.entities)
+        return layout.join(words_read, entities_read).nonzero().squeeze(1)
 
     def checkpoint_gradients(self) -> None:
         for layer in self.encoder.layer:

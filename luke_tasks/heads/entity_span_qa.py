@@ -19,7 +19,7 @@ from luke_tasks.data.features import IGNORED_LABEL, Features
 from luke_tasks.data.labels import Labels
 from luke_tasks.encoder.encoder import EncoderOutput
 from luke_tasks.heads.head import Head, HeadOutput, Metrics, Window
-from luke_tasks.heads.mention_vectors import FeatureSet, at_places
+from luke_tasks.heads.mention_vectors import FeatureSet, at_places, words_read
 from luke_tasks.heads.probabilities import sigmoid
 from luke_tasks.heads.shown import Shown
 from luke_tasks.metrics.record_scores import RecordScores
@@ -74,6 +74,9 @@ class EntitySpanQAHead(Head):
         self.dropout = nn.Dropout(dropout)
         vectors = ("token" in features) + ("entity" in features)
         self.scorer = nn.Linear(2 * vectors * hidden_size, 1)
+
+    def words_read(self, batch: Batch) -> Tensor:
+        return words_read(batch, self.features, "entity_start")
 
     def forward(self, batch: Batch, encoded: EncoderOutput) -> HeadOutput:
         vectors = self._vectors(batch, encoded)  # (B, E, vectors · D)

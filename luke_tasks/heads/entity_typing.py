@@ -18,7 +18,7 @@ from luke_tasks.data.features import Features
 from luke_tasks.data.labels import Labels
 from luke_tasks.encoder.encoder import EncoderOutput
 from luke_tasks.heads.head import Head, HeadOutput, Metrics, Window
-from luke_tasks.heads.mention_vectors import FeatureSet, TokenFeature, mention_vectors, num_vectors
+from luke_tasks.heads.mention_vectors import FeatureSet, TokenFeature, mention_vectors, num_vectors, words_read
 from luke_tasks.heads.probabilities import holds, sigmoid
 from luke_tasks.heads.shown import Shown
 from luke_tasks.metrics.typing_scores import TypingScores
@@ -86,6 +86,9 @@ class EntityTypingHead(Head):
         self.threshold = threshold
         self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(num_vectors(features, token_feature, 1) * hidden_size, len(labels))
+
+    def words_read(self, batch: Batch) -> Tensor:
+        return words_read(batch, self.features, self.token_feature)
 
     def forward(self, batch: Batch, encoded: EncoderOutput) -> HeadOutput:
         vectors = mention_vectors(batch, encoded, self.features, self.token_feature)

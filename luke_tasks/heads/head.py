@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -50,6 +50,13 @@ class Head(Registrable, nn.Module, ABC):
 
     def before_compile(self) -> None:
         """Mark what `torch.compile` is to leave alone. Here, not at import: marking loads the compiler, a second."""
+
+    def words_read(self, batch: Batch) -> Tensor | None:
+        """Of which word pieces `forward` reads the vectors, (B, W) bool; of others an encoder may give zeros.
+
+        None (the default): of all. A head that reads `EncoderOutput.pooled` need not count the first one for it.
+        """
+        return None
 
     @abstractmethod
     def forward(self, batch: Batch, encoded: EncoderOutput) -> HeadOutput:
@@ -101,4 +108,5 @@ class Model(nn.Module):
         super().compile(*args, **kwargs)
 
     def forward(self, batch: Batch) -> HeadOutput:
-        return self.head(batch, self.encoder(batch if self.head.needs_entities else batch.words_only()))
+        seen = batch if self.head.needs_entities else batch.words_only()
+        return self.head(batch, self.encoder(replace(seen, words_read=self.head.words_read(batch))))

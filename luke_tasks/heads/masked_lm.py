@@ -217,6 +217,11 @@ class MaskedLMHead(Head):
         assert self.entity_predictions is not None and tables.entities is not None
         return self.entity_predictions(hidden, tables.entities)
 
+    def words_read(self, batch: Batch) -> Tensor:
+        read = torch.zeros_like(batch.word_ids, dtype=torch.bool)
+        read[self._hidden_places(batch, "masked_words")] = True
+        return read
+
     def forward(self, batch: Batch, encoded: EncoderOutput) -> HeadOutput:
         """`logits` are (B, R, 2·top_k + 1): see `_candidates`; none in training, which does not read them."""
         assert encoded.tables is not None

@@ -41,16 +41,41 @@ def mention_vectors(
         elif token_feature == "entity_start":
             vectors.append(at_places(words, batch.entity_spans[..., 0]).flatten(1))
         else:
-            places = torch.arange(words.shape[1], device=words.device)
-            starts, ends = batch.entity_spans[..., :1], batch.entity_spans[..., 1:]  # (B, E, 1)
-            covered = ((starts <= places) & (places < ends)).to(words.dtype)  # (B, E, W)
-            vectors.append(((covered @ words) / (ends - starts)).flatten(1))
+            lengths = batch.entity_spans[..., 1:] - batch.entity_spans[..., :1]  # (B, E, 1)
+            vectors.append(((_covered(batch).to(words.dtype) @ words) / lengths).flatten(1))
     if "entity" in features:
         assert encoded.entity_hidden is not None
         vectors.append(encoded.entity_hidden.flatten(1))
     return torch.cat(vectors, dim=-1)
 
 
+def words_read(batch: Batch, features: FeatureSet, token_feature: TokenFeature) -> Tensor:  # (B, W) bool
+    """The word pieces that `mention_vectors` reads."""
+    assert batch.entity_spans is not None
+    if "token" not in features:
+        return words_at(batch)
+    if token_feature == "cls_token":
+        return words_at(batch, torch.zeros_like(batch.entity_spans[:, :1, 0]))
+    if token_feature == "entity_start":
+        return words_at(batch, batch.entity_spans[..., 0])
+    return _covered(batch).any(dim=1)
+
+
+def words_at(batch: Batch, *places: Tensor) -> Tensor:
+    """The word pieces at any of (B, E) places: (B, W) bool."""
+    read = torch.zeros_like(batch.word_ids, dtype=torch.bool)
+    for places_of_windows in places:
+        read.scatter_(1, places_of_windows, True)
+    return read
+
+
 def at_places(words: Tensor, places: Tensor) -> Tensor:
     """The vectors of word pieces (B, W, D) at (B, E) places: (B, E, D)."""
     return words.gather(1, places[..., None].expand(-1, -1, words.shape[-1]))
+
+
+def _covered(batch: Batch) -> Tensor:
+    """Which word pieces each entity's span covers: (B, E, W) bool."""
+    assert batch.entity_spans is not None
+    places = torch.arange(batch.word_ids.size(1), device=batch.word_ids.device)
+    return (batch.entity_spans[..., :1] <= places) & (places < batch.entity_spans[..., 1:])

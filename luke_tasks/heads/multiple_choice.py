@@ -20,6 +20,7 @@ from luke_tasks.data.features import Features
 from luke_tasks.data.labels import Labels
 from luke_tasks.encoder.encoder import EncoderOutput
 from luke_tasks.heads.head import Head, HeadOutput, Metrics, Window
+from luke_tasks.heads.mention_vectors import words_at
 from luke_tasks.heads.probabilities import softmax
 from luke_tasks.heads.shown import Shown
 from luke_tasks.metrics.accuracy import Accuracy
@@ -70,6 +71,9 @@ class MultipleChoiceHead(Head):
         self.labels = labels
         self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(hidden_size, 1)
+
+    def words_read(self, batch: Batch) -> Tensor:
+        return words_at(batch)  # none: the pooled vector alone
 
     def forward(self, batch: Batch, encoded: EncoderOutput) -> HeadOutput:
         assert encoded.pooled is not None

@@ -20,7 +20,7 @@ from luke_tasks.data.labels import Labels
 from luke_tasks.encoder.encoder import EncoderOutput
 from luke_tasks.errors import LukeTasksError, listed
 from luke_tasks.heads.head import Head, HeadOutput, Metrics, Window
-from luke_tasks.heads.mention_vectors import at_places
+from luke_tasks.heads.mention_vectors import at_places, words_at
 from luke_tasks.heads.probabilities import softmax
 from luke_tasks.heads.shown import Shown
 from luke_tasks.metrics.accuracy import Accuracy
@@ -101,13 +101,13 @@ class NerHead(Head):
         num_vectors = 2 * self.use_tokens + self.needs_entities
         self.classifier = nn.Linear(num_vectors * hidden_size, len(labels))
 
+    def words_read(self, batch: Batch) -> Tensor:
+        return words_at(batch, *_ends(batch)) if self.use_tokens else words_at(batch)
+
     def forward(self, batch: Batch, encoded: EncoderOutput) -> HeadOutput:
-        assert batch.entity_spans is not None
         vectors = []
         if self.use_tokens:
-            first = batch.entity_spans[..., 0]  # (B, E)
-            last = (batch.entity_spans[..., 1] - 1).clamp(min=0)  # (B, E); padding spans are [0, 0)
-            vectors += [at_places(encoded.word_hidden, first), at_places(encoded.word_hidden, last)]
+            vectors += [at_places(encoded.word_hidden, places) for places in _ends(batch)]
         if self.needs_entities:
             assert encoded.entity_hidden is not None
             vectors.append(encoded.entity_hidden)
@@ -167,6 +167,12 @@ class NerHead(Head):
 
     def scores(self, metrics: Metrics) -> dict[str, float]:
         return {**metrics["spans"].compute(), "span_accuracy": metrics["accuracy"].compute()["accuracy"]}
+
+
+def _ends(batch: Batch) -> tuple[Tensor, Tensor]:
+    """The first and the last word piece of each span, (B, E) each; 0 of padding, whose spans are [0, 0)."""
+    assert batch.entity_spans is not None
+    return batch.entity_spans[..., 0], (batch.entity_spans[..., 1] - 1).clamp(min=0)
 
 
 def _entity(example: NerExample, span: _ScoredSpan) -> Entity:

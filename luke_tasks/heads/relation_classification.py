@@ -19,7 +19,7 @@ from luke_tasks.data.labels import Labels
 from luke_tasks.encoder.encoder import EncoderOutput
 from luke_tasks.errors import ConfigError, Fault, describe
 from luke_tasks.heads.head import Head, HeadOutput, Metrics, Window
-from luke_tasks.heads.mention_vectors import FeatureSet, TokenFeature, mention_vectors, num_vectors
+from luke_tasks.heads.mention_vectors import FeatureSet, TokenFeature, mention_vectors, num_vectors, words_read
 from luke_tasks.heads.probabilities import softmax
 from luke_tasks.heads.shown import Shown
 from luke_tasks.metrics.relation_f1 import RelationF1, without_direction
@@ -104,6 +104,9 @@ class RelationHead(Head):
         self.ignored_labels = ignored_labels
         self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(num_vectors(features, token_feature, 2) * hidden_size, len(labels), bias)
+
+    def words_read(self, batch: Batch) -> Tensor:
+        return words_read(batch, self.features, self.token_feature)
 
     def forward(self, batch: Batch, encoded: EncoderOutput) -> HeadOutput:
         vectors = mention_vectors(batch, encoded, self.features, self.token_feature)

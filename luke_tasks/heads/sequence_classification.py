@@ -19,6 +19,7 @@ from luke_tasks.data.features import Features
 from luke_tasks.data.labels import Labels
 from luke_tasks.encoder.encoder import EncoderOutput
 from luke_tasks.heads.head import Head, HeadOutput, Metrics, Window
+from luke_tasks.heads.mention_vectors import words_at
 from luke_tasks.heads.probabilities import holds, sigmoid, softmax
 from luke_tasks.heads.shown import Shown
 from luke_tasks.metrics.classification import ClassScores, ClassSetScores, RegressionScores
@@ -77,6 +78,9 @@ class SequenceClassificationHead(Head):
         self.threshold = threshold
         self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(hidden_size, 1 if problem_type == "regression" else len(labels))
+
+    def words_read(self, batch: Batch) -> Tensor:
+        return words_at(batch)  # none: the pooled vector alone
 
     def forward(self, batch: Batch, encoded: EncoderOutput) -> HeadOutput:
         assert encoded.pooled is not None

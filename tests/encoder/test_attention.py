@@ -92,7 +92,7 @@ def dense_with_masks(inputs: list[Tensor], kinds: str, dropout: float, seed: int
 @KINDS
 def test_dropout_drops_after_the_softmax(kinds: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the same masks, the dense computation and its gradients by autograd are the same, to rounding."""
-    monkeypatch.setattr(blocked_attention, "_BLOCK", 1)  # one (window, head) a block: a mask each, as drawn below
+    monkeypatch.setattr(blocked_attention, "_BLOCK_BYTES", 1)  # one (window, head) a block: a mask each, as drawn below
     torch.manual_seed(3)
     found = output_and_gradients(torch.float64, kinds, fused=True, dropout=0.3)
     torch.manual_seed(3)
@@ -105,12 +105,12 @@ def test_dropout_drops_after_the_softmax(kinds: str, monkeypatch: pytest.MonkeyP
 
 @KINDS
 @pytest.mark.parametrize("dropout", [0.0, 0.4])
-@pytest.mark.parametrize("block", [1, 700, 1 << 20])
+@pytest.mark.parametrize("block", [1, 5600, 1 << 20])
 def test_gradients_by_finite_differences(
     kinds: str, dropout: float, block: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also when the pairs of windows and heads do not divide into equal blocks."""
-    monkeypatch.setattr(blocked_attention, "_BLOCK", block)
+    monkeypatch.setattr(blocked_attention, "_BLOCK_BYTES", block)
     few = [tensor[:, :, :5].detach().requires_grad_() for tensor in tensors(torch.float64)]
 
     def attend(*inputs: Tensor) -> Tensor:
