@@ -127,6 +127,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--documents", type=int, metavar="N", help="ner (default 4), read (default 185): documents of the NER file")
     add("--examples", type=int, metavar="N", help="typing, relation, qa, predict, serve: examples of the "
         "file")  # fmt: skip
+    add("--in-parts", action="store_true", help="ner, typing, relation, qa: each round evaluates another part of the "
+        "file, which is gone through once; figures are sums, not medians")  # fmt: skip
     add("--data", type=Path, metavar="FILE", help="read, ner, typing, relation, qa: a file instead of the sample; it "
         "may serve one of these suites only")  # fmt: skip
     add("--archive", type=Path, metavar="ARCHIVE", help="predict: the archive for the cold start; serve: the model "

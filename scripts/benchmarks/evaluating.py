@@ -6,15 +6,19 @@ order in batches of as many windows: for typing and relations with LukeTokenizer
 longest of the batch), for NER and questions with the same windows as ours, since `transformers` has no code for them.
 Decoding and scoring are the same code on both sides, so what differs is batches, inputs and the model.
 
+With `--in-parts` each round takes another part of the examples, so that a file of many minutes is gone through once;
+figures are then the sums over the rounds.
+
 Model FLOPs are those of the windows without their padding: a share of the matrix rate falls with padding, too.
 """
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -35,14 +39,16 @@ from benchmarks.models import (
 from benchmarks.options import ROOT, Options
 from benchmarks.report import THEIRS, Comparison, Table, comparison_table, matrix_rate
 from benchmarks.samples import conll_documents, cut_file, long_contexts
-from benchmarks.timing import MATRIX, MatrixProduct, interleave
+from benchmarks.timing import MATRIX, MatrixProduct, Times, interleave
 from luke_tasks.data.loader import collate
 from luke_tasks.encoder.flops import encoder_flops
+from luke_tasks.errors import LukeTasksError
 from luke_tasks.heads.head import Window
 from luke_tasks.readers.entity_typing import COARSE
 from luke_tasks.trained import Trained
 from luke_tasks.training.evaluation import Evaluation, Runner, evaluate
 
+Part = tuple[int, int]  # of a file's examples: the first, and the one after the last
 NER_WORDS = 512  # word pieces of a window, as in the LUKE paper's CoNLL-2003
 
 
@@ -133,18 +139,23 @@ def _table(task: Task, path: Path, count: int | None, what: str, options: Option
         if task.name in ("typing", "relation"):
             kind = {"typing": "entity_classification", "relation": "entity_pair_classification"}[task.name]
             tokenizer = transformers.LukeTokenizer.from_pretrained(checkpoint, task=kind)
-        run_ours = partial(our_evaluation, trained, path, count, task, options)
-        run_theirs = partial(their_evaluation, trained, theirs, tokenizer, path, count, size, options)
         product = MatrixProduct(dtype_of(precision), options.torch_device, options.matrix_size)
-        times = interleave({"ours": run_ours, THEIRS: run_theirs, MATRIX: product}, repeats=options.repeats,
-                           device=options.torch_device)  # fmt: skip
-        found, expected = run_ours(), run_theirs()
-        features = trained.reader.encode(list(islice(trained.reader.read(path), count)))
+        examples = list(islice(trained.reader.read(path), count))
+        times, found, expected = _timed(
+            ours=partial(our_evaluation, trained, path, task, options),
+            theirs=partial(their_evaluation, trained, theirs, tokenizer, path, size, options),
+            product=product, count=len(examples), options=options,
+        )  # fmt: skip
+        features = trained.reader.encode(examples)
         windows = [(len(feature.word_ids), len(feature.entity_ids)) for feature in features]
         batches = f"batches of {size}"
         if task.max_tokens and not options.batch_size:
             batches = f"ours in batches of {task.max_tokens} tokens, theirs of {size} windows"
-        results = [[task.result(prediction) for prediction in side.predictions] for side in (found, expected)]
+        results = [[task.result(prediction) for part in side for prediction in part.predictions]
+                   for side in (found, expected)]  # fmt: skip
+        score, scores = task.score, [[part.scores[task.score] for part in side] for side in (found, expected)]
+        if options.in_parts:
+            score = f"mean {score}"
         rows.append(Comparison(
             case=f"{task.name}: {len(results[0])} {what}, {len(windows)} windows, {batches}",
             precision=precision,
@@ -152,14 +163,52 @@ def _table(task: Task, path: Path, count: int | None, what: str, options: Option
             matrix_rate=matrix_rate(times, product),
             amount=(sum(feature.num_words for feature in features), "words"),
             difference=sum(ours != their for ours, their in zip(*results, strict=True)), predictions=len(results[0]),
-            scores={task.score: (found.scores[task.score], expected.scores[task.score])},
+            scores={score: [statistics.mean(side) for side in scores]}, in_parts=options.in_parts,
         ))  # fmt: skip
     return comparison_table(rows)
 
 
-def our_evaluation(trained: Trained, path: Path, count: int | None, task: Task, options: Options) -> Evaluation:
-    """The file's scores as `evaluate` computes them."""
-    examples = list(islice(trained.reader.read(path), count))
+def _timed(
+    *, ours: Callable[[Part], Evaluation], theirs: Callable[[Part], Evaluation], product: MatrixProduct, count: int,
+    options: Options,
+) -> tuple[Times, list[Evaluation], list[Evaluation]]:  # fmt: skip
+    """Seconds of each round, and the evaluations of ours and of theirs that make up the whole file."""
+    whole = (0, count)
+    if not options.in_parts:
+        sides = _Kept(partial(ours, whole)), _Kept(partial(theirs, whole))
+        times = interleave({"ours": sides[0], THEIRS: sides[1], MATRIX: product}, repeats=options.repeats,
+                           device=options.torch_device)  # fmt: skip
+        return times, sides[0].results[-1:], sides[1].results[-1:]
+    if count < options.repeats:
+        raise LukeTasksError(f"--in-parts: {count} examples are too few for {options.repeats} rounds")
+    bounds = [count * number // options.repeats for number in range(options.repeats + 1)]
+    for run in (ours, theirs):
+        run((0, 1))  # warms up
+    times, found, expected = {"ours": [], THEIRS: [], MATRIX: []}, [], []
+    for part in pairwise(bounds):
+        sides = _Kept(partial(ours, part)), _Kept(partial(theirs, part))
+        of_part = interleave({"ours": sides[0], THEIRS: sides[1], MATRIX: product}, repeats=1, warm_up=0,
+                             device=options.torch_device)  # fmt: skip
+        for name, seconds in of_part.items():
+            times[name] += seconds
+        found += sides[0].results
+        expected += sides[1].results
+    return times, found, expected
+
+
+class _Kept:
+    """Calls a function and keeps what it gives."""
+
+    def __init__(self, run: Callable[[], Evaluation]) -> None:
+        self.run, self.results = run, list[Evaluation]()
+
+    def __call__(self) -> None:
+        self.results.append(self.run())
+
+
+def our_evaluation(trained: Trained, path: Path, task: Task, options: Options, part: Part) -> Evaluation:
+    """The scores of a part of the file as `evaluate` computes them."""
+    examples = list(islice(trained.reader.read(path), *part))
     features = trained.reader.encode(examples)
     max_tokens = None if options.batch_size else task.max_tokens
     batch_size = options.batch_size or (None if max_tokens else task.batch_size)
@@ -170,10 +219,10 @@ def our_evaluation(trained: Trained, path: Path, count: int | None, task: Task, 
 
 
 def their_evaluation(
-    trained: Trained, model: Any, tokenizer: Any, path: Path, count: int | None, batch_size: int, options: Options
+    trained: Trained, model: Any, tokenizer: Any, path: Path, batch_size: int, options: Options, part: Part
 ) -> Evaluation:
     """The same scores through their model."""
-    examples = list(islice(trained.reader.read(path), count))
+    examples = list(islice(trained.reader.read(path), *part))
     logits = _tokenized if tokenizer is not None else same_windows
     windows: dict[int, list[Window]] = {}
     with torch.inference_mode():

@@ -30,6 +30,7 @@ class Options:
     max_tokens: int = 2048
     documents: int | None = None
     examples: int | None = None
+    in_parts: bool = False
     records: int | None = None
     data: Path | None = None
     archive: Path | None = None

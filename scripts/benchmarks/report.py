@@ -44,35 +44,41 @@ class Comparison:
     unit: str = "s"
     flops: float | None = None  # arithmetic of the model, see `flops.py`
     matrix_rate: float | None = None  # FLOP/s of the matrix product, in the same run
-    amount: tuple[float, str] | None = None  # how much was done each time, as (800, "words")
+    amount: tuple[float, str] | None = None  # how much was done each time (in all parts), as (800, "words")
     difference: float | None = None  # the largest between both outputs; for predictions, how many are not the same
     their_own_difference: float | None = None  # between theirs in this precision and theirs in fp32
     predictions: int | None = None  # how many were compared
     scores: dict[str, Sequence[float]] = field(default_factory=dict)  # name → ours, theirs
+    in_parts: bool = False  # the rounds are parts of one piece of work, and count together
 
     @property
     def ratio(self) -> float:
-        """Of the medians."""
-        return statistics.median(self.ours) / statistics.median(self.theirs)
+        """Of the medians; of the sums, where the rounds are parts."""
+        return self.figure(self.ours) / self.figure(self.theirs)
 
     @property
     def ratios(self) -> list[float]:
         """Of each round."""
         return [ours / theirs for ours, theirs in zip(self.ours, self.theirs, strict=True)]
 
+    def figure(self, rounds: Sequence[float]) -> float:
+        """What the table shows of them."""
+        return sum(rounds) if self.in_parts else statistics.median(rounds)
+
     def share(self, seconds: Sequence[float]) -> float | None:
         """Of the matrix rate."""
         if self.flops is None or self.matrix_rate is None:
             return None
-        return self.flops / statistics.median(seconds) / self.matrix_rate
+        return self.flops / self.figure(seconds) / self.matrix_rate
 
     def record(self) -> dict[str, Any]:
         """For JSON: every number, rounds included."""
         amount = {"amount": self.amount[0], "amount_unit": self.amount[1]} if self.amount else {}
         return {
             "case": self.case, "precision": self.precision, "beside": self.beside, "unit": self.unit,
-            "ours": list(self.ours), "theirs": list(self.theirs), "ours_median": statistics.median(self.ours),
-            "theirs_median": statistics.median(self.theirs), "ratio": self.ratio, "flops": self.flops,
+            "ours": list(self.ours), "theirs": list(self.theirs), "in_parts": self.in_parts,
+            "ours_figure": self.figure(self.ours), "theirs_figure": self.figure(self.theirs), "ratio": self.ratio,
+            "flops": self.flops,
             "matrix_rate": self.matrix_rate, "ours_share": self.share(self.ours),
             "theirs_share": self.share(self.theirs), "difference": self.difference,
             "their_own_difference": self.their_own_difference, "predictions": self.predictions,
@@ -81,7 +87,7 @@ class Comparison:
 
     def row(self) -> list[str]:
         """For the table."""
-        ours, theirs = statistics.median(self.ours), statistics.median(self.theirs)
+        ours, theirs = self.figure(self.ours), self.figure(self.theirs)
         several = len(self.ours) > 1
         amount = ""
         if self.amount:

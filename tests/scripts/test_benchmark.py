@@ -17,6 +17,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from luke_tasks.encoder.luke import LukeEncoder
+from luke_tasks.errors import LukeTasksError
 from luke_tasks.trained import Trained
 from tests.conftest import ROOT, conll
 
@@ -64,9 +65,9 @@ def check(records: list[dict[str, Any]], repeats: int = 2) -> None:
     for record in records:
         assert len(record["ours"]) == len(record["theirs"]) == repeats
         assert all(math.isfinite(value) and value > 0 for value in [*record["ours"], *record["theirs"]])
-        assert record["ratio"] == record["ours_median"] / record["theirs_median"]
+        assert record["ratio"] == record["ours_figure"] / record["theirs_figure"]
         if record["flops"]:
-            share = record["flops"] / record["ours_median"] / record["matrix_rate"]
+            share = record["flops"] / record["ours_figure"] / record["matrix_rate"]
             assert record["ours_share"] == pytest.approx(share)
 
 
@@ -185,6 +186,25 @@ def test_evaluation(suite: str, count: int, options: Options) -> None:
     ((ours, theirs),) = exact["scores"].values()
     assert ours == pytest.approx(theirs)
     assert exact["amount"] > count
+
+
+@pytest.mark.parametrize("suite", ["ner", "typing", "relation", "qa"])
+def test_evaluation_in_parts(suite: str, options: Options) -> None:
+    """Each round takes other examples, all of them are evaluated once, and the figures are sums."""
+    (wholes,) = run(suite, replace(options, precisions=("fp32",)))
+    (records,) = run(suite, replace(options, precisions=("fp32",), in_parts=True))
+    (whole,), (record,) = wholes, records
+    assert (record["predictions"], record["difference"]) == (whole["predictions"], 0)
+    assert (record["amount"], record["flops"]) == (whole["amount"], whole["flops"])
+    assert len(record["ours"]) == len(record["theirs"]) == 2
+    assert record["ratio"] == sum(record["ours"]) / sum(record["theirs"])
+    assert record["ours_share"] == pytest.approx(record["flops"] / sum(record["ours"]) / record["matrix_rate"])
+    assert [name.startswith("mean ") for name in record["scores"]] == [True]
+
+
+def test_too_few_examples_for_parts(options: Options) -> None:
+    with pytest.raises(LukeTasksError, match="--in-parts: 2 examples are too few for 3 rounds"):
+        run("ner", replace(options, repeats=3, in_parts=True))
 
 
 def test_evaluation_in_bf16(options: Options, monkeypatch: pytest.MonkeyPatch) -> None:
