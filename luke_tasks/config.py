@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -26,6 +27,7 @@ _STATIC_ERROR = re.compile(rf"STATIC ERROR: {_PLACE}: (.*)", re.DOTALL)
 _TRACE_LINE = re.compile(rf"^\t(?!std\.jsonnet:){_PLACE}\t", re.MULTILINE)
 _UNSET_MARKER = re.compile("\ue000(.+?)\ue001")  # private-use characters around the name
 _OVERRIDES = "--overrides"
+_CONFIG_ENDINGS = (".jsonnet", ".json", ".libsonnet")
 _MOST_UNSET = 50  # variables: each takes an evaluation to be found
 
 
@@ -212,7 +214,11 @@ def _jsonnet_fault(name: str, message: str) -> Fault:
     static = _STATIC_ERROR.match(message)
     if static is not None:
         file, position, what = static.groups()
-        hint = """; write it like '{"trainer.num_epochs": 1}'""" if file == _OVERRIDES else ""
+        hint = ""
+        if file == _OVERRIDES:
+            hint = """; write it like '{"trainer.num_epochs": 1}'"""
+        elif file == name and not file.endswith(_CONFIG_ENDINGS):
+            hint = f"; if this is data, `luke-tasks init --train {shlex.quote(file)}` writes a config for it"
         return Fault(f"{os.path.normpath(file)}:{position}", f"not valid Jsonnet: {what.strip().rstrip('.')}{hint}")
     what = message.removeprefix("RUNTIME ERROR: ").partition("\n\t")[0].strip().rstrip(".")
     return Fault(_traced(message) or name, f"Jsonnet error: {what}")

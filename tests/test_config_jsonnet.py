@@ -200,6 +200,13 @@ def test_fault_of_overrides(name: str, capsys: pytest.CaptureFixture[str]) -> No
     assert faults_of(capsys, "base.json", "-o", text) == lines
 
 
+def test_data_in_place_of_a_config(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("my data.csv").write_text('text,label\n"Fine, thanks",good\n', encoding="utf-8")
+    (line,) = faults_of(capsys, "my data.csv")
+    assert line.startswith("my data.csv:1:5: not valid Jsonnet: ")
+    assert line.endswith("; if this is data, `luke-tasks init --train 'my data.csv'` writes a config for it")
+
+
 def test_faults_of_file_and_overrides_come_together(capsys: pytest.CaptureFixture[str]) -> None:
     Path(NAME).write_text("{ a: nope }", encoding="utf-8")
     assert faults_of(capsys, NAME, "-o", "[]") == [

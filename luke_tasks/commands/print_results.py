@@ -100,8 +100,9 @@ def _sorted(records: list[dict[str, Any]], column: str, reverse: bool) -> list[d
     names = _short_names(list(records[0]))
     column = {short: name for name, short in names.items()}.get(column, column)
     if column not in names:
-        raise LukeTasksError(f"--sort: there is no column {column!r}{_nearest(column, [*names, *names.values()])} "
-                             f"(columns: {', '.join(names)})")  # fmt: skip
+        ends = [name for name in names if name.endswith((f"_{column}", f".{column}"))]
+        near = f"; did you mean {' or '.join(ends)}?" if ends else _nearest(column, [*names, *names.values()])
+        raise LukeTasksError(f"--sort: there is no column {column!r}{near} (columns: {', '.join(names)})")
     without = [record for record in records if _is_missing(record[column])]
     rest = [record for record in records if not _is_missing(record[column])]
     are_numbers = all(isinstance(record[column], int | float) for record in rest)

@@ -5,7 +5,8 @@ token asks with depends on its own kind and on the kind of the key: four query m
 value matrix. With entity-aware attention off, or without entities, it is plain self-attention.
 
 One function is the reference, `eager_attention`; two others give its numbers faster: `blocked_attention.py` on the CPU,
-`fused_attention.py` elsewhere. What shared windows compute is another thing: `shared_attention.py`.
+`fused_attention.py` where torch's kernels are the better or the only choice. What the entities of shared windows attend
+to is another thing: `shared_attention.py`.
 
 Shapes: B windows, W word pieces, E entities, N of either, R = B·(W+E) rows, H heads, D hidden size, d = D / H.
 """
@@ -19,10 +20,10 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from luke_tasks.encoder import dropout as fast_dropout
 from luke_tasks.encoder.blocked_attention import blocked_attention
 from luke_tasks.encoder.fused_attention import Keys, bias_of, merged_attention
 from luke_tasks.encoder.linear import Linear
+from luke_tasks.encoder.plain_cpu import has_amx, is_on_plain_cpu
 from luke_tasks.encoder.shared_attention import SharedPattern, eager_shared_attention, shared_attention
 from luke_tasks.errors import LukeTasksError
 
@@ -98,7 +99,7 @@ def eager_attention(kinds: Sequence[Tokens], dropout: float) -> Sequence[Tensor]
 
 def fused_attention(kinds: Sequence[Tokens], dropout: float) -> Sequence[Tensor]:
     """`eager_attention` without ever holding all scores."""
-    if fast_dropout.is_faster(kinds[0].keys):
+    if _goes_by_blocks(kinds[0].keys, dropout):
         queries = [_joined([kind.queries[index] for kind in kinds]) for index in range(len(kinds))]
         values = _joined([kind.values for kind in kinds])
         mixed = blocked_attention(queries, [kind.keys for kind in kinds], values, _mask_of(kinds), dropout)
@@ -116,6 +117,11 @@ def fused_attention(kinds: Sequence[Tokens], dropout: float) -> Sequence[Tensor]
         )
         parts.append(merged_attention(to_words, to_entities, dropout))
     return parts
+
+
+def _goes_by_blocks(keys: Tensor, dropout: float) -> bool:
+    """On the CPU, except what torch's kernel can do with AMX."""
+    return is_on_plain_cpu(keys) and (dropout > 0 or keys.dtype != torch.bfloat16 or not has_amx())
 
 
 def _joined(parts: Sequence[Tensor]) -> Tensor:
@@ -218,7 +224,7 @@ class SelfAttention(nn.Module):
     def _is_fused(self, num_kinds: int, hidden: Tensor, dropout: float) -> bool:
         """Whether a fused kernel is used. Raises LukeTasksError when it is asked for and cannot be."""
         on_cpu = hidden.device.type == "cpu"
-        if on_cpu and dropout > 0 and not fast_dropout.is_faster(hidden):
+        if on_cpu and dropout > 0 and not is_on_plain_cpu(hidden):
             if self.attention == "fused":
                 raise LukeTasksError('model.encoder.attention: "fused" does not go with trainer.compile and dropout '
                                      'on the CPU; use "auto"')  # fmt: skip

@@ -3,7 +3,7 @@
 The scores of all pairs never stand in memory at once: a block of some (window, head) pairs is scored, normalised,
 dropped and mixed while it is in cache. The backward pass makes scores and masks again from the queries, the keys and a
 seed. Torch's own fused kernel has no dropout, takes one query a row, and gains nothing from bfloat16 on a processor
-without AMX: there, blocks take half its time; in float32 about the same (`scripts/benchmark.py attention`).
+without AMX. In bfloat16 the scores are rounded to it before the softmax, as in eager attention.
 
 Every row asks the keys of each kind with a query of its own (words and entities; one kind in plain attention), and
 there is one softmax over all keys.
@@ -26,7 +26,7 @@ from torch.autograd.function import once_differentiable
 from luke_tasks.encoder.dropout import KeepMasks, new_seed
 from luke_tasks.encoder.fused_attention import bias_of
 
-_BLOCK_BYTES = 1 << 21  # of scores held at a time; with what is made of them a few megabytes, the size of a cache
+_BLOCK_BYTES = 1 << 20  # of the scores held at a time for each thread: about what its core's cache holds
 
 
 def blocked_attention(
@@ -116,10 +116,14 @@ class _Scores:
         ends = list(accumulate(tensor.size(1) for tensor in keys))
         self.parts = [slice(end - tensor.size(1), end) for end, tensor in zip(ends, keys, strict=True)]
         pairs, rows, size = len(queries[0]), queries[0].size(1), ends[-1]
-        self.block_size = max(1, min(pairs, _BLOCK_BYTES // (rows * size * queries[0].element_size())))
+        fit = _BLOCK_BYTES * torch.get_num_threads() // (rows * size * queries[0].element_size())
+        # Masks are drawn four numbers at a time: so they are the same however many pairs make a block.
+        step = 4 // math.gcd(4, rows * size)
+        self.block_size = max(step, fit // step * step)
         # Memory that is used again stays in the cache; fresh memory takes longer to get than a product to fill it.
-        self._rooms = [queries[0].new_empty(self.block_size, rows, size) for _ in range(3)]
-        self._of_kinds = [queries[0].new_empty(self.block_size, rows, tensor.size(1)) for tensor in keys]
+        most = min(pairs, self.block_size)
+        self._rooms = [queries[0].new_empty(most, rows, size) for _ in range(3)]
+        self._of_kinds = [queries[0].new_empty(most, rows, tensor.size(1)) for tensor in keys]
         self._bias = None
         bias = bias_of(key_mask, keys[0])
         if bias is not None:

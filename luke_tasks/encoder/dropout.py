@@ -14,6 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from luke_tasks.encoder.plain_cpu import is_on_plain_cpu
+
 _VALUES = 1 << 16
 _CPU = torch.device("cpu")
 
@@ -51,17 +53,12 @@ def new_seed() -> int:
     return int(torch.randint(2**63 - 1, ()).item())
 
 
-def is_faster(values: Tensor) -> bool:
-    """Whether `KeepMasks` serves these values: on the CPU, in a plain run."""
-    return values.device.type == "cpu" and not torch.compiler.is_compiling()
-
-
 class Dropout(nn.Dropout):
     """`nn.Dropout`, faster on the CPU. The masks are others than torch's for the same seed."""
 
     def forward(self, values: Tensor) -> Tensor:
         """Values of any shape, each zero with probability `p` in training, the others scaled up."""
-        if not self.training or self.p == 0 or not is_faster(values):
+        if not self.training or self.p == 0 or not is_on_plain_cpu(values):
             return nn.functional.dropout(values, self.p, self.training)
         dropped: Tensor = _Dropout.apply(values, self.p, new_seed())
         return dropped

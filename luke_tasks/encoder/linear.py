@@ -17,6 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from luke_tasks.encoder.plain_cpu import is_on_plain_cpu
+
 # Name of an activation in a checkpoint's config → what oneDNN calls it, and its variant.
 FUSED_ACTIVATIONS = {
     "gelu": ("gelu", "none"),
@@ -53,7 +55,7 @@ class Linear(nn.Linear):
 
     def _cast(self, inputs: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
         """Inputs, weight and bias, in the precision of a mixed-precision run on the CPU."""
-        if inputs.device.type != "cpu" or not torch.is_autocast_enabled("cpu") or torch.compiler.is_compiling():
+        if not is_on_plain_cpu(inputs) or not torch.is_autocast_enabled("cpu"):
             return inputs, self.weight, self.bias
         dtype = torch.get_autocast_dtype("cpu")
         return inputs.to(dtype), self.weight.to(dtype), None if self.bias is None else self.bias.to(dtype)
@@ -97,8 +99,7 @@ def _onednn(inputs: Tensor, weight: Tensor, bias: Tensor | None, activation: str
 def _is_faster(inputs: Tensor, weight: Tensor) -> bool:
     """Whether oneDNN is the better choice: on the CPU, in a plain run (not compiled or exported)."""
     return (
-        not torch.compiler.is_compiling()
-        and inputs.device.type == "cpu"
+        is_on_plain_cpu(inputs)
         and inputs.dtype == weight.dtype
         and inputs.dtype in _onednn_types()
         and inputs.numel() > 0

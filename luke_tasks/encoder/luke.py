@@ -26,6 +26,7 @@ from luke_tasks.encoder.dropout import Dropout
 from luke_tasks.encoder.encoder import EmbeddingTables, Encoder, EncoderOutput, Pooler
 from luke_tasks.encoder.limits import check_size
 from luke_tasks.encoder.linear import Linear
+from luke_tasks.encoder.plain_cpu import is_on_plain_cpu
 from luke_tasks.encoder.pretrained import LukeConfig, read_config, read_weights, write_config
 from luke_tasks.encoder.shared_attention import SharedPattern
 from luke_tasks.encoder.unfilled import unfilled
@@ -212,12 +213,12 @@ class Layers(nn.Module):
 
     def forward(self, hidden: Tensor, layout: Layout, rows: Tensor | None = None) -> Tensor:
         """From (R, D) to (R, D); with (R',) `rows` the others are zeros, which the last layer need not compute."""
-        num_rows = len(hidden)
         for number, layer in enumerate(self.layer, start=1):
             hidden = layer(hidden, layout, rows if number == len(self.layer) else None)
-        if rows is not None and len(self.layer):
-            hidden = hidden.new_zeros(num_rows, hidden.size(1)).index_copy(0, rows, hidden)
-        return hidden
+        if rows is None or not len(self.layer):
+            return hidden
+        num_rows = layout.windows * (layout.words + layout.entities)
+        return hidden.new_zeros(num_rows, hidden.size(1)).index_copy(0, rows, hidden)
 
 
 @Encoder.register("luke", constructor="from_pretrained")
@@ -338,15 +339,18 @@ class LukeEncoder(Encoder):
         return output
 
     def _rows_read(self, batch: Batch, layout: Layout) -> Tensor | None:
-        """The rows (R',) whose last vectors are read; None: all, or a GPU would have to be waited for to know them."""
-        if batch.words_read is None or batch.word_ids.device.type != "cpu" or torch.compiler.is_compiling():
-            return None
+        """The rows (R',) whose last vectors are read; None: all, or a GPU would have to be waited for to know them.
+
+        A subclass with a `forward` of its own may read any of them.
+        """
         words_read = batch.words_read
+        if words_read is None or not is_on_plain_cpu(words_read) or type(self).forward is not LukeEncoder.forward:
+            return None
         if self.pooler is not None:
             words_read = words_read.clone()
             words_read[:, 0] = True
         entities_read = words_read.new_ones(layout.windows, layout.entities)
-        return layout.join(words_read, entities_read).nonzero().squeeze(1)
+        return layout.join(words_read, entities_read).nonzero().squeeze(1)  # (R',)
 
     def checkpoint_gradients(self) -> None:
         for layer in self.encoder.layer:
@@ -391,6 +395,6 @@ class LukeEncoder(Encoder):
 def _padding_mask(mask: Tensor) -> Tensor | None:
     """None where the mask (B, N) is True everywhere, as far as that is known without waiting for a GPU."""
     mask = mask.bool()
-    if mask.device.type == "cpu" and not torch.compiler.is_compiling() and bool(mask.all()):
+    if is_on_plain_cpu(mask) and bool(mask.all()):
         return None
     return mask

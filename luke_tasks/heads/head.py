@@ -15,6 +15,7 @@ from luke_tasks.data.batch import Batch
 from luke_tasks.data.features import Features
 from luke_tasks.data.labels import Labels
 from luke_tasks.encoder.encoder import Encoder, EncoderOutput
+from luke_tasks.encoder.plain_cpu import is_on_plain_cpu
 from luke_tasks.metrics.metric import Metric
 from luke_tasks.registry import Registrable
 
@@ -54,9 +55,16 @@ class Head(Registrable, nn.Module, ABC):
     def words_read(self, batch: Batch) -> Tensor | None:
         """Of which word pieces `forward` reads the vectors, (B, W) bool; of others an encoder may give zeros.
 
-        None (the default): of all. A head that reads `EncoderOutput.pooled` need not count the first one for it.
+        None (the default): of all. A head that reads `EncoderOutput.pooled` need not count the first one for it. A
+        subclass with a `forward` of its own is taken to read all, unless it has its own `words_read`, too.
         """
         return None
+
+    @classmethod
+    def says_what_it_reads(cls) -> bool:
+        """Whether `words_read` is about this class's `forward`, not about one that was overridden."""
+        own = next(base for base in cls.__mro__ if {"words_read", "forward"} & vars(base).keys())
+        return "words_read" in vars(own)
 
     @abstractmethod
     def forward(self, batch: Batch, encoded: EncoderOutput) -> HeadOutput:
@@ -109,4 +117,6 @@ class Model(nn.Module):
 
     def forward(self, batch: Batch) -> HeadOutput:
         seen = batch if self.head.needs_entities else batch.words_only()
-        return self.head(batch, self.encoder(replace(seen, words_read=self.head.words_read(batch))))
+        if self.head.says_what_it_reads() and is_on_plain_cpu(batch.word_ids):  # elsewhere no encoder asks
+            seen = replace(seen, words_read=self.head.words_read(batch))
+        return self.head(batch, self.encoder(seen))

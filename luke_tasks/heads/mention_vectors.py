@@ -32,33 +32,36 @@ def mention_vectors(
         token_feature: of the word pieces: the opening markers, the mean of each mention with its markers, or the first
             piece of the text.
     """
-    assert batch.entity_spans is not None
     vectors = []
     if "token" in features:
-        words = encoded.word_hidden  # (B, W, D)
-        if token_feature == "cls_token":
-            vectors.append(words[:, 0])
-        elif token_feature == "entity_start":
-            vectors.append(at_places(words, batch.entity_spans[..., 0]).flatten(1))
-        else:
-            lengths = batch.entity_spans[..., 1:] - batch.entity_spans[..., :1]  # (B, E, 1)
-            vectors.append(((_covered(batch).to(words.dtype) @ words) / lengths).flatten(1))
+        vectors.append(_of_words(batch, encoded.word_hidden, token_feature))
     if "entity" in features:
         assert encoded.entity_hidden is not None
         vectors.append(encoded.entity_hidden.flatten(1))
     return torch.cat(vectors, dim=-1)
 
 
+def _of_words(batch: Batch, words: Tensor, token_feature: TokenFeature) -> Tensor:
+    """From (B, W, D) to (B, D) of the first piece, or (B, E · D) of the mentions."""
+    if token_feature == "cls_token":
+        return words[:, 0]
+    assert batch.entity_spans is not None
+    if token_feature == "entity_start":
+        return at_places(words, batch.entity_spans[..., 0]).flatten(1)
+    lengths = batch.entity_spans[..., 1:] - batch.entity_spans[..., :1]  # (B, E, 1)
+    return ((_covered(batch).to(words.dtype) @ words) / lengths).flatten(1)
+
+
 def words_read(batch: Batch, features: FeatureSet, token_feature: TokenFeature) -> Tensor:  # (B, W) bool
     """The word pieces that `mention_vectors` reads."""
-    assert batch.entity_spans is not None
     if "token" not in features:
         return words_at(batch)
     if token_feature == "cls_token":
-        return words_at(batch, torch.zeros_like(batch.entity_spans[:, :1, 0]))
-    if token_feature == "entity_start":
-        return words_at(batch, batch.entity_spans[..., 0])
-    return _covered(batch).any(dim=1)
+        return words_at(batch, torch.zeros_like(batch.word_ids[:, :1]))
+    if token_feature == "mention_pooling":
+        return _covered(batch).any(dim=1)
+    assert batch.entity_spans is not None
+    return words_at(batch, batch.entity_spans[..., 0])
 
 
 def words_at(batch: Batch, *places: Tensor) -> Tensor:

@@ -111,6 +111,7 @@ def make_app(models: Sequence[Served], limits: Limits, metrics: Metrics) -> Fast
                 "limits": {"request_bytes": limits.max_request_bytes, "seconds": limits.timeout_seconds,
                            "inputs": limits.max_queue}}  # fmt: skip
 
+    @app.head("/health", include_in_schema=False)
     @app.get("/health")
     async def health(response: Response) -> dict[str, Any]:
         """200: ready for requests. 503: alive, but a queue is full or a model's thread has died."""
@@ -124,6 +125,7 @@ def make_app(models: Sequence[Served], limits: Limits, metrics: Metrics) -> Fast
         """For Prometheus."""
         return Response(metrics.text(), media_type=metrics.content_type)
 
+    @app.head("/", include_in_schema=False)
     @app.get("/", include_in_schema=False)
     async def show_page() -> Response:
         return HTMLResponse(page, headers={"Content-Security-Policy": CONTENT_POLICY, "Cache-Control": "no-cache"})

@@ -120,8 +120,12 @@ def test_narrow_terminal_gets_blocks(capsys: pytest.CaptureFixture[str], monkeyp
          "--config-keys: no run has a key of a config like '*.learning' (there are dataset_reader.context, "
          "dataset_reader.type, model.head.dropout, model.head.type, trainer.callbacks, trainer.num_epochs, "
          "trainer.optimizer.betas, trainer.optimizer.lr, trainer.optimizer.type, trainer.validation_metric)"),
-        (["runs", "--sort", "f1"], "--sort: there is no column 'f1' (columns: run, state, epochs, "
-                                   "best_validation_f1, trainer.optimizer.lr, error)"),
+        (["runs", "--sort", "f1"],
+         "--sort: there is no column 'f1'; did you mean best_validation_f1? (columns: run, state, epochs, "
+         "best_validation_f1, trainer.optimizer.lr, error)"),
+        (["runs", "--sort", "state_of"],
+         "--sort: there is no column 'state_of'; did you mean state? (columns: run, state, epochs, "
+         "best_validation_f1, trainer.optimizer.lr, error)"),
     ],
 )  # fmt: skip
 def test_wrong_requests(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from luke_tasks.encoder import blocked_attention
+from luke_tasks.encoder import attention, blocked_attention
 from luke_tasks.encoder.attention import Layout, SelfAttention, Tokens, eager_attention, fused_attention
 from luke_tasks.encoder.dropout import KeepMasks
 from luke_tasks.errors import LukeTasksError
@@ -70,9 +71,33 @@ def assert_close(found: list[Tensor], expected: list[Tensor], dtype: torch.dtype
 @KINDS
 @BOUNDS
 @pytest.mark.parametrize("dropout", [0.0, ALMOST_NONE], ids=["evaluation", "training"])
-def test_fused_is_eager(dtype: torch.dtype, bounds: tuple[float, float], kinds: str, dropout: float) -> None:
+def test_blocks_are_eager(dtype: torch.dtype, bounds: tuple[float, float], kinds: str, dropout: float) -> None:
     found = output_and_gradients(dtype, kinds, fused=True, dropout=dropout)
     assert_close(found, output_and_gradients(torch.float64, kinds, fused=False), dtype, bounds)
+
+
+@KINDS
+@BOUNDS
+@pytest.mark.parametrize("reason", ["compiling", "AMX"])
+def test_kernels_are_eager(
+    dtype: torch.dtype, bounds: tuple[float, float], kinds: str, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Torch's fused kernels are taken in compiled models, and in bfloat16 where the processor has AMX."""
+    expected = output_and_gradients(torch.float64, kinds, fused=False)
+    if reason == "compiling":
+        monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
+    else:
+        monkeypatch.setattr(attention, "has_amx", lambda: True)
+    by_blocks: list[bool] = []
+    goes_by_blocks = attention._goes_by_blocks
+
+    def watched(*given: Any) -> bool:
+        by_blocks.append(goes_by_blocks(*given))
+        return by_blocks[-1]
+
+    monkeypatch.setattr(attention, "_goes_by_blocks", watched)
+    assert_close(output_and_gradients(dtype, kinds, fused=True), expected, dtype, bounds)
+    assert by_blocks == [reason == "AMX" and dtype == torch.float32]
 
 
 def dense_with_masks(inputs: list[Tensor], kinds: str, dropout: float, seed: int) -> Tensor:
@@ -103,6 +128,20 @@ def test_dropout_drops_after_the_softmax(kinds: str, monkeypatch: pytest.MonkeyP
     assert_close(found, [output, *(g for g in gradients if g is not None)], torch.float64, (1e-12, 1e-12))
 
 
+def test_masks_do_not_depend_on_the_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So they are the same for any number of threads; 35 scores a pair are no multiple of the 4 drawn at once."""
+    draw = torch.Generator().manual_seed(0)
+    queries, keys, values = (torch.randn(3, 2, n, SIZE, generator=draw, requires_grad=True) for n in (5, 7, 7))
+    found = []
+    for block in (1, 35 * 4 * 5, 1 << 20):
+        monkeypatch.setattr(blocked_attention, "_BLOCK_BYTES", block)
+        torch.manual_seed(0)
+        output = blocked_attention.blocked_attention([queries], [keys], values, None, 0.5)
+        found.append([output, *torch.autograd.grad(output.square().sum(), (queries, keys, values))])
+    for other in found[1:]:
+        torch.testing.assert_close(other, found[0])
+
+
 @KINDS
 @pytest.mark.parametrize("dropout", [0.0, 0.4])
 @pytest.mark.parametrize("block", [1, 5600, 1 << 20])
@@ -121,10 +160,10 @@ def test_gradients_by_finite_differences(
     assert torch.autograd.gradcheck(attend, few, fast_mode=True)
 
 
-def layer(attention: str, dropout: float, *, entity_aware: bool = True) -> SelfAttention:
+def layer(choice: str, dropout: float, *, entity_aware: bool = True) -> SelfAttention:
     torch.manual_seed(0)
     return SelfAttention(
-        hidden_size=16, num_heads=2, entity_aware=entity_aware, dropout=dropout, attention=attention  # type: ignore[arg-type]
+        hidden_size=16, num_heads=2, entity_aware=entity_aware, dropout=dropout, attention=choice  # type: ignore[arg-type]
     )  # fmt: skip
 
 
@@ -136,8 +175,8 @@ def test_the_choice_changes_no_number(entity_aware: bool, entities: int) -> None
     word_mask, entity_mask = masks()
     layout = Layout(WINDOWS, WORDS, entities, word_mask, entity_mask if entities else None)
     eager = layer("eager", 0.1, entity_aware=entity_aware).eval()(hidden, layout)
-    for attention in ("auto", "fused"):
-        ours = layer(attention, 0.1, entity_aware=entity_aware).eval()(hidden, layout)
+    for choice in ("auto", "fused"):
+        ours = layer(choice, 0.1, entity_aware=entity_aware).eval()(hidden, layout)
         torch.testing.assert_close(ours, eager, atol=1e-6, rtol=1e-5)
     full = layout._replace(word_mask=None, entity_mask=None)
     ones = layout._replace(word_mask=torch.ones_like(word_mask), entity_mask=torch.ones(WINDOWS, entities).bool())

@@ -11,11 +11,13 @@ import torch
 from torch import Tensor
 
 from luke_tasks.data.batch import Batch
+from luke_tasks.data.features import EntityAttention
 from luke_tasks.data.labels import Labels
+from luke_tasks.encoder.encoder import EncoderOutput
 from luke_tasks.encoder.luke import LukeEncoder
 from luke_tasks.heads.entity_span_qa import EntitySpanQAHead
 from luke_tasks.heads.entity_typing import EntityTypingHead
-from luke_tasks.heads.head import Head, Model
+from luke_tasks.heads.head import Head, HeadOutput, Model
 from luke_tasks.heads.ner import NerHead
 from luke_tasks.heads.question_answering import QuestionAnsweringHead
 from luke_tasks.heads.relation_classification import RelationHead
@@ -39,8 +41,13 @@ def some_words(batch: Batch) -> Tensor:
     return read
 
 
+@pytest.mark.parametrize("attention", ["all", "self"])
 @pytest.mark.parametrize("checkpointing", [False, True])
-def test_vectors_and_gradients_are_the_same(tmp_path: Path, checkpointing: bool) -> None:
+@pytest.mark.parametrize("none", [False, True])
+def test_vectors_and_gradients_are_the_same(
+    tmp_path: Path, checkpointing: bool, attention: EntityAttention, none: bool
+) -> None:
+    """Also in shared windows, where entities attend to words and themselves; also where no word is read."""
     encoder = encoder_of(tmp_path).double()
     for module in encoder.modules():
         if isinstance(module, torch.nn.Dropout):
@@ -49,18 +56,63 @@ def test_vectors_and_gradients_are_the_same(tmp_path: Path, checkpointing: bool)
         layer.attention.self.dropout = 0.0
     if checkpointing:
         encoder.checkpoint_gradients()
-    batch = random_batch(0)
-    read = some_words(batch)
+    batch = replace(random_batch(0), entity_attention=attention)
+    read = torch.zeros_like(batch.word_mask) if none else some_words(batch)
     found = []
     for words_read in (None, read):
         output = encoder.train()(replace(batch, words_read=words_read))
         assert output.entity_hidden is not None
         loss = output.word_hidden[read].square().sum() + output.entity_hidden.square().sum()
-        gradients = torch.autograd.grad(loss, list(encoder.parameters()))
+        gradients = torch.autograd.grad(loss, list(encoder.parameters()), allow_unused=True, materialize_grads=True)
         found.append([output.word_hidden[read], output.entity_hidden, *gradients])
     torch.testing.assert_close(found[1], found[0])
     assert output.word_hidden[~read].abs().sum() == 0
-    assert output.word_hidden[read].abs().sum() > 0
+    assert none or output.word_hidden[read].abs().sum() > 0
+
+
+def test_mixed_precision(tmp_path: Path) -> None:
+    encoder, batch = encoder_of(tmp_path).eval(), random_batch(0)
+    read = some_words(batch)
+    with torch.autocast("cpu", torch.bfloat16):
+        whole, spared = (encoder(replace(batch, words_read=words)) for words in (None, read))
+    assert spared.word_hidden.dtype == whole.word_hidden.dtype
+    torch.testing.assert_close(spared.word_hidden[read], whole.word_hidden[read], atol=0.02, rtol=0.02)
+
+
+class MeanHead(SequenceClassificationHead):
+    """Reads all words, and has said nothing of it."""
+
+    def forward(self, batch: Batch, encoded: EncoderOutput) -> HeadOutput:
+        return HeadOutput(self.classifier(encoded.word_hidden.mean(dim=1)), None)
+
+
+class LastHead(MeanHead):
+    """Reads one word, and says so."""
+
+    def words_read(self, batch: Batch) -> Tensor:
+        return torch.arange(batch.word_ids.size(1)) == torch.full((len(batch.word_ids), 1), 3)
+
+    def forward(self, batch: Batch, encoded: EncoderOutput) -> HeadOutput:
+        return HeadOutput(self.classifier(encoded.word_hidden[:, 3]), None)
+
+
+class NoisyEncoder(LukeEncoder):
+    """Mixes words after the layers."""
+
+    def forward(self, batch: Batch) -> EncoderOutput:
+        output = super().forward(batch)
+        return replace(output, word_hidden=output.word_hidden.cumsum(dim=1))
+
+
+def test_subclasses_that_read_more(tmp_path: Path) -> None:
+    batch, encoder = random_batch(0).words_only(), encoder_of(tmp_path).eval()
+    for made, says in ((MeanHead, False), (LastHead, True)):
+        head = made(hidden_size=16, labels=LABELS).eval()
+        assert head.says_what_it_reads() is says
+        torch.testing.assert_close(Model(encoder=encoder, head=head)(batch).logits, head(batch, encoder(batch)).logits)
+    noisy = NoisyEncoder.from_pretrained(pretrained=str(tmp_path)).eval()
+    found = Model(encoder=noisy, head=head)(batch).logits
+    torch.testing.assert_close(found, head(batch, noisy(batch)).logits)
 
 
 def test_words_alone_and_none_of_them_read(tmp_path: Path) -> None:

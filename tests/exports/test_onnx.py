@@ -188,6 +188,17 @@ def test_word_features_of_a_plain_encoder(
     exported.check(features[1:])
 
 
+@pytest.mark.slow
+def test_the_first_word_piece_alone(onnxruntime: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing then reads where the entities are."""
+    encoder = {"type": "transformer", "pretrained": str(tiny_roberta(tmp_path / "roberta", num_hidden_layers=1))}
+    run, out = relation_run(tmp_path, encoder, features="token", token_feature="cls_token"), tmp_path / "onnx"
+    export(run, out, capsys)
+    exported = Exported(run, out, onnxruntime)
+    assert list(exported.config["inputs"]) == ["word_ids", "word_mask"]
+    exported.check(windows(exported.trained, PAIRS))
+
+
 # -- what goes wrong ------------------------------------------------------------------------------------------------
 
 

@@ -216,6 +216,9 @@ def test_models_health_and_metrics(server: str) -> None:
     assert relation["input"]["schema"]["required"] == ["head", "tail"]
     health = httpx.get(f"{server}/health")
     assert health.status_code == 200 and health.json()["ready"]
+    for page in ("/", "/health"):  # what monitors ask for
+        head = httpx.head(f"{server}{page}")
+        assert (head.status_code, head.content) == (200, b"")
     assert post(server, "ner", [NER, {}]).status_code == 200
     text = httpx.get(f"{server}/metrics").text
     for line in (r'requests_total{model="ner",status="200"} \d', r'inputs_total{model="ner",outcome="refused"} [1-9]',
