@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import cycle, islice
@@ -78,7 +79,7 @@ def conll_documents(text: str, count: int) -> str:
 
     A file that does not mark its documents is cut into some of 12 sentences.
     """
-    blocks = [block for block in text.replace("\r\n", "\n").strip().split("\n\n") if block.strip()]
+    blocks = [block for block in re.split(r"\n(?:[ \t]*\n)+", text.replace("\r\n", "\n").strip()) if block.strip()]
     documents: list[list[str]] = []
     marked = any(block.startswith("-DOCSTART") for block in blocks)
     for number, block in enumerate(blocks):

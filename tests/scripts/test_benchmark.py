@@ -362,8 +362,9 @@ def test_documents_of_a_file() -> None:
     assert [line.split()[0] for line in marked.splitlines() if line and not line.startswith("-D")] == [
         *"abcd", "e", *"abcd"
     ]  # fmt: skip
-    unmarked = "\n\n".join(f"w{number} O" for number in range(30))
-    assert conll_documents(unmarked, 2).count("O\n\n") == 24
+    for separator in ("\n\n", "\r\n\r\n", "\n\t\n", "\n\n \n"):  # a blank line may hold blanks
+        unmarked = separator.join(f"w{number} O" for number in range(30))
+        assert conll_documents(unmarked, 2).count("O\n\n") == 24
 
 
 def test_joined_contexts_keep_their_answers() -> None:
