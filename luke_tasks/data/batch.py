@@ -44,3 +44,9 @@ class Batch:
         return replace(
             self, entity_ids=None, entity_mask=None, entity_type_ids=None, entity_attention="all", entity_groups=None
         )
+
+
+def covered_pieces(spans: Tensor, words: int) -> Tensor:
+    """Which of the `words` word pieces of a window each span covers: from (B, E, 2) to (B, E, W) bool."""
+    pieces = torch.arange(words, device=spans.device)
+    return (spans[..., :1] <= pieces) & (pieces < spans[..., 1:])

@@ -58,14 +58,14 @@ class _BlockedAttention(torch.autograd.Function):
         queries = [tensor.flatten(0, 1) * factor for tensor in queries_and_keys[:kinds]]
         flat_values, *keys = (tensor.flatten(0, 1).contiguous() for tensor in (values, *queries_and_keys[kinds:]))
         scores = _Scores(queries, keys, key_mask)
-        masks = KeepMasks(seed, dropout)
+        masks = KeepMasks(seed, dropout) if dropout else None
         mixed = torch.empty_like(queries[0])  # (B·H, N, d)
         for block in scores.blocks():
             kept = scores.probabilities(block)  # (n, N, K)
-            if dropout:
+            if masks is not None:
                 kept.mul_(masks.draw(scores.room(1, block)))
             torch.bmm(kept, flat_values[block], out=mixed[block])
-        if dropout:
+        if masks is not None:
             mixed.mul_(masks.scale)
         ctx.save_for_backward(mixed, flat_values, key_mask, *queries, *keys)
         ctx.dropout, ctx.seed, ctx.factor = dropout, seed, factor
@@ -78,18 +78,18 @@ class _BlockedAttention(torch.autograd.Function):
         kinds = len(queries_and_keys) // 2
         queries, keys = queries_and_keys[:kinds], queries_and_keys[kinds:]  # the queries are scaled already
         scores = _Scores(queries, keys, key_mask)
-        masks = KeepMasks(ctx.seed, ctx.dropout)
+        masks = KeepMasks(ctx.seed, ctx.dropout) if ctx.dropout else None
         shape = gradients[0].shape[:2]  # B, H
         gradient = gradients[0].flatten(0, 1).contiguous()  # (B·H, N, d)
         # With o = s · (mask ∘ p) v: the gradient of a score is mask ∘ p ∘ (s g vᵀ) − p ∘ (g·o).
         joint = (gradient * mixed).sum(-1, keepdim=True)  # (B·H, N, 1)
-        if ctx.dropout:
+        if masks is not None:
             gradient = gradient * masks.scale
         of_values = torch.empty_like(values)
         of_queries, of_keys = ([torch.empty_like(tensor) for tensor in group] for group in (queries, keys))
         for block in scores.blocks():
             probabilities = kept = scores.probabilities(block)  # (n, N, K)
-            if ctx.dropout:
+            if masks is not None:
                 kept = masks.draw(scores.room(1, block)).mul_(probabilities)
             torch.bmm(kept.mT, gradient[block], out=of_values[block])
             of_kept = torch.bmm(gradient[block], values[block].mT, out=scores.room(2, block))

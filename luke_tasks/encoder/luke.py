@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from luke_tasks.data.batch import Batch
+from luke_tasks.data.batch import Batch, covered_pieces
 from luke_tasks.data.hub import SPECIAL_ENTITIES, checkpoint_dir
 from luke_tasks.encoder.attention import AttentionChoice, Layout, SelfAttention
 from luke_tasks.encoder.dropout import Dropout
@@ -120,13 +120,11 @@ class EntityEmbeddings(nn.Module):
         A product with the 0/1 matrix of which word pieces a span covers: nothing of shape (B, E, M, D), no number that
         only the device knows, and exact, since 0 and 1 are exact in any precision.
         """
-        pieces = torch.arange(words, device=spans.device)
-        starts, ends = spans[..., :1], spans[..., 1:]  # (B, E, 1)
-        covered = (starts <= pieces) & (pieces < ends)  # (B, E, W)
+        covered = covered_pieces(spans, words)  # (B, E, W)
         table = self.position_embeddings.weight[:words]  # (W, D)
         with torch.autocast(table.device.type, enabled=False):
             total = covered.to(table.dtype) @ table  # (B, E, D)
-        return total / (ends - starts).clamp(min=1)
+        return total / (spans[..., 1:] - spans[..., :1]).clamp(min=1)
 
 
 class Residual(nn.Module):
@@ -339,12 +337,9 @@ class LukeEncoder(Encoder):
         return output
 
     def _rows_read(self, batch: Batch, layout: Layout) -> Tensor | None:
-        """The rows (R',) whose last vectors are read; None: all, or a GPU would have to be waited for to know them.
-
-        A subclass with a `forward` of its own may read any of them.
-        """
+        """The rows (R',) whose last vectors are read; None: all. A subclass with its own `forward` may read any."""
         words_read = batch.words_read
-        if words_read is None or not is_on_plain_cpu(words_read) or type(self).forward is not LukeEncoder.forward:
+        if words_read is None or type(self).forward is not LukeEncoder.forward:
             return None
         if self.pooler is not None:
             words_read = words_read.clone()

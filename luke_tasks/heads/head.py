@@ -117,6 +117,6 @@ class Model(nn.Module):
 
     def forward(self, batch: Batch) -> HeadOutput:
         seen = batch if self.head.needs_entities else batch.words_only()
-        if self.head.says_what_it_reads() and is_on_plain_cpu(batch.word_ids):  # elsewhere no encoder asks
+        if is_on_plain_cpu(batch.word_ids) and self.head.says_what_it_reads():  # a GPU would have to be waited for
             seen = replace(seen, words_read=self.head.words_read(batch))
         return self.head(batch, self.encoder(seen))

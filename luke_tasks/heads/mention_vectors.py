@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from luke_tasks.data.batch import Batch
+from luke_tasks.data.batch import Batch, covered_pieces
 from luke_tasks.encoder.encoder import EncoderOutput
 
 FeatureSet = Literal["token", "entity", "token+entity"]
@@ -49,7 +49,8 @@ def _of_words(batch: Batch, words: Tensor, token_feature: TokenFeature) -> Tenso
     if token_feature == "entity_start":
         return at_places(words, batch.entity_spans[..., 0]).flatten(1)
     lengths = batch.entity_spans[..., 1:] - batch.entity_spans[..., :1]  # (B, E, 1)
-    return ((_covered(batch).to(words.dtype) @ words) / lengths).flatten(1)
+    covered = covered_pieces(batch.entity_spans, words.size(1)).to(words.dtype)  # (B, E, W)
+    return ((covered @ words) / lengths).flatten(1)
 
 
 def words_read(batch: Batch, features: FeatureSet, token_feature: TokenFeature) -> Tensor:  # (B, W) bool
@@ -58,10 +59,10 @@ def words_read(batch: Batch, features: FeatureSet, token_feature: TokenFeature) 
         return words_at(batch)
     if token_feature == "cls_token":
         return words_at(batch, torch.zeros_like(batch.word_ids[:, :1]))
-    if token_feature == "mention_pooling":
-        return _covered(batch).any(dim=1)
     assert batch.entity_spans is not None
-    return words_at(batch, batch.entity_spans[..., 0])
+    if token_feature == "entity_start":
+        return words_at(batch, batch.entity_spans[..., 0])
+    return covered_pieces(batch.entity_spans, batch.word_ids.size(1)).any(dim=1)
 
 
 def words_at(batch: Batch, *places: Tensor) -> Tensor:
@@ -75,10 +76,3 @@ def words_at(batch: Batch, *places: Tensor) -> Tensor:
 def at_places(words: Tensor, places: Tensor) -> Tensor:
     """The vectors of word pieces (B, W, D) at (B, E) places: (B, E, D)."""
     return words.gather(1, places[..., None].expand(-1, -1, words.shape[-1]))
-
-
-def _covered(batch: Batch) -> Tensor:
-    """Which word pieces each entity's span covers: (B, E, W) bool."""
-    assert batch.entity_spans is not None
-    places = torch.arange(batch.word_ids.size(1), device=batch.word_ids.device)
-    return (batch.entity_spans[..., :1] <= places) & (places < batch.entity_spans[..., 1:])
